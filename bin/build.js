@@ -1,0 +1,112 @@
+// Builds dist/ from commands/ and src/: one module per command (oclif finds commands by their file), shared chunks,
+// and everything behind an `await import()` in a chunk of its own, so that a command loads only what it uses.
+//
+//   dist/commands/**/*.js     one per commands/**/*.ts
+//   dist/oclif.js             @oclif/core, the same copy the commands use
+//   dist/engine-host.js       the child process in which engines render
+//   dist/oclif.manifest.json  all commands and flags, so that --help and start-up load no command
+//
+// Files that are read at run time are not copied: templates/ and src/store/**/migrations/*.sql ship where they are,
+// and packageRoot() (src/lib/paths.ts) finds them in a checkout and in an installed package alike.
+import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const root = join(import.meta.dirname, '..');
+const out = join(root, 'dist');
+
+/**
+ * Packages that stay in node_modules: native code (node-av), files found next to the package's own code (the wasm of
+ * canvaskit-wasm, the OS scripts of systeminformation, the worker files of pino, the tables of fontkit).
+ */
+const external = [
+  /^node:/,
+  /^node-av($|\/)/,
+  /^@seydx\//,
+  /^canvaskit-wasm($|\/)/,
+  /^systeminformation($|\/)/,
+  /^pino(-pretty)?($|\/)/,
+  /^fontkit($|\/)/,
+];
+
+/** The entry points: output name without .js → source. */
+export function entries() {
+  const found = { oclif: 'virtual:oclif' };
+  const engineHost = join(root, 'src/engines/engine-host.ts');
+  if (existsSync(engineHost)) found['engine-host'] = engineHost;
+  for (const file of globSync('commands/**/*.ts', { cwd: root })) {
+    const name = relative('.', file).replaceAll('\\', '/').replace(/\.ts$/, '');
+    found[name] = join(root, file);
+  }
+  return found;
+}
+
+/** dist/oclif.js with named exports: an entry that is CommonJS itself would only have a default one. */
+const oclifEntry = {
+  name: 'oclif-entry',
+  resolveId: (id) => (id === 'virtual:oclif' ? { id: '\0oclif', moduleSideEffects: true } : undefined),
+  load: (id) =>
+    id === '\0oclif' ? "export { Config, Plugin, execute, settings } from '@oclif/core';" : undefined,
+};
+
+async function bundle(dir) {
+  const build = await rolldown({
+    cwd: root,
+    input: entries(),
+    platform: 'node',
+    external,
+    plugins: [oclifEntry],
+    // Modules of node_modules are loaded for their exports only, unless their package.json says otherwise.
+    treeshake: true,
+    onLog(level, log, handler) {
+      // oclif and others probe for optional packages with require() in a try block.
+      if (log.code === 'UNRESOLVED_IMPORT' && /node_modules/.test(log.message)) return;
+      // eval in node_modules is the packages' business.
+      if (log.code === 'EVAL' || log.code === 'CIRCULAR_DEPENDENCY') return;
+      handler(level, log);
+    },
+  });
+  await build.write({
+    dir,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+    minify: false,
+    sourcemap: process.env.FLATRENDER_SOURCEMAP === '1',
+  });
+  await build.close();
+}
+
+/** Writes what oclif needs to know about the commands, so that it does not load them to find out. */
+async function writeManifest(dir) {
+  const { Plugin } = await import(pathToFileURL(join(dir, 'oclif.js')).href);
+  const pkg = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const plugin = new Plugin({
+    root: dir,
+    isRoot: true,
+    type: 'core',
+    pjson: { ...pkg, oclif: { ...pkg.oclif, commands: './commands' } },
+    ignoreManifest: true,
+    errorOnManifestCreate: true,
+    respectNoCacheDefault: true,
+  });
+  await plugin.load();
+  writeFileSync(join(dir, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest)}\n`);
+  return Object.keys(plugin.manifest.commands).length;
+}
+
+// Built beside and moved into place: a failed build leaves the old one, and nobody runs half of a new one.
+const next = `${out}.next-${process.pid}`;
+const started = performance.now();
+try {
+  await bundle(next);
+  const count = await writeManifest(next);
+  rmSync(out, { recursive: true, force: true });
+  renameSync(next, out);
+  process.stdout.write(
+    `built ${count} commands into dist (${((performance.now() - started) / 1000).toFixed(1)} s)\n`,
+  );
+} finally {
+  rmSync(next, { recursive: true, force: true });
+}
