@@ -1,0 +1,66 @@
+/**
+ * What a task asks of a node. Equal requirements form one class; a farm has few classes however many tasks it
+ * has, which is what keeps claiming flat.
+ */
+import type { EngineName, Role } from '../protocol/names.ts';
+
+export interface Requirement {
+  readonly role: Role;
+  /** Any of these will do, best first. */
+  readonly engines: readonly EngineName[];
+  readonly template: string;
+  /** Tags a node must have, sorted. */
+  readonly tags: readonly string[];
+  /** The node asked for by name. */
+  readonly node: string | null;
+  /** With `node`: whether another may take it while that one is not available. */
+  readonly fallback: boolean;
+  /** The node the last attempt failed on: another one is preferred. */
+  readonly avoid: string | null;
+}
+
+/** What of a node decides whether it may take a task. */
+export interface NodeFacts {
+  readonly id: string;
+  readonly roles: readonly Role[];
+  readonly engines: readonly EngineName[];
+  readonly tags: readonly string[];
+  readonly blockedTemplates: readonly string[];
+}
+
+/** The canonical text of a requirement: equal requirements give equal text. */
+export function requirementKey(requirement: Requirement): string {
+  const { role, engines, template, tags, node, fallback, avoid } = requirement;
+  return JSON.stringify([role, engines, template, [...tags].sort(), node, node === null || fallback, avoid]);
+}
+
+/** Whether the node could ever run such a task: role, engine, tags, template; not `node` or `avoid`. */
+export function isCapable(requirement: Requirement, node: NodeFacts): boolean {
+  return (
+    node.roles.includes(requirement.role) &&
+    requirement.engines.some((engine) => node.engines.includes(engine)) &&
+    requirement.tags.every((tag) => node.tags.includes(tag)) &&
+    !node.blockedTemplates.includes(requirement.template)
+  );
+}
+
+/**
+ * Whether this node may take such a task now. `available` are the nodes that are online and claim work: a task for
+ * another, unavailable node is taken only with fallback; a task that just failed here is left to any other capable one.
+ */
+export function mayTake(requirement: Requirement, node: NodeFacts, available: Iterable<NodeFacts>): boolean {
+  if (!isCapable(requirement, node)) return false;
+  if (requirement.node !== null && requirement.node !== node.id) {
+    if (!requirement.fallback) return false;
+    for (const other of available) if (other.id === requirement.node && isCapable(requirement, other)) return false;
+  }
+  if (requirement.avoid === node.id && (requirement.node !== node.id || requirement.fallback)) {
+    for (const other of available) if (other.id !== node.id && isCapable(requirement, other)) return false;
+  }
+  return true;
+}
+
+/** The engine a node renders such a task with: the first of the requirement that it has. */
+export function chooseEngine(requirement: Requirement, node: NodeFacts): EngineName | null {
+  return requirement.engines.find((engine) => node.engines.includes(engine)) ?? null;
+}

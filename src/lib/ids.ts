@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto';
+
+const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
+
+/**
+ * A new identifier: a letter for its kind, 9 characters of time and 7 random ones (Crockford base32, lower
+ * case). Ids of one kind sort by creation time, so a million of them stay dense in a B-tree.
+ */
+export function newId(kind: 'j' | 'b' | 't' | 'c', nowMs: number): string {
+  let time = '';
+  let rest = nowMs;
+  for (let i = 0; i < 9; i += 1) {
+    time = ALPHABET.charAt(rest % 32) + time;
+    rest = Math.floor(rest / 32);
+  }
+  let random = '';
+  for (const byte of randomBytes(7)) random += ALPHABET.charAt(byte & 31);
+  return kind + time + random;
+}
+
+/** The id of a job's n-th task: `<job>.<index>`, index from 0. */
+export function taskIdOf(jobId: string, index: number): string {
+  return `${jobId}.${index}`;
+}
+
+/** The job a task id belongs to. */
+export function jobIdOf(taskId: string): string {
+  const dot = taskId.lastIndexOf('.');
+  return dot < 0 ? taskId : taskId.slice(0, dot);
+}

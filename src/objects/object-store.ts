@@ -1,0 +1,74 @@
+/** Where bundles, input files and outputs live. The contract is the conformance suite in `test/conformance`. */
+import type { Readable } from 'node:stream';
+
+export interface ObjectInfo {
+  readonly key: string;
+  readonly sizeBytes: number;
+  /** sha256 in hex when the store knows it (fs always does; S3 when it was given at upload). */
+  readonly sha256: string | null;
+  /** Epoch milliseconds. */
+  readonly modifiedAt: number;
+}
+
+export interface PutOptions {
+  /** Refused with OBJECT_CORRUPT when the bytes that arrive do not have this length. */
+  readonly sizeBytes?: number | undefined;
+  /** Refused with OBJECT_CORRUPT when the bytes that arrive do not have this digest. */
+  readonly sha256?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Inclusive byte range; `end` left out: to the last byte. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end?: number | undefined;
+}
+
+export interface PresignOptions {
+  /** 1 s to 7 days. */
+  readonly ttlSeconds: number;
+  /** For stores that the control plane serves itself: scheme, host and port the caller can reach. */
+  readonly baseUrl?: string | undefined;
+}
+
+export interface PresignPutOptions extends PresignOptions {
+  /** The upload must have exactly this size and digest. */
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+export interface PresignedPut {
+  readonly url: string;
+  /** Headers that must be sent along unchanged. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * Keys are `/`-separated segments of `[A-Za-z0-9._-]`, none empty, `.` or `..`, at most 512 characters; anything else
+ * is REQUEST_INVALID. Writes are atomic: a reader sees the old object, the new one or none, never a part.
+ */
+export interface ObjectStore {
+  put(key: string, body: Readable | Uint8Array, options?: PutOptions): Promise<ObjectInfo>;
+  /** The object's bytes; OBJECT_NOT_FOUND, OBJECT_RANGE. The caller destroys the stream. */
+  get(key: string, range?: ByteRange): Promise<{ readonly info: ObjectInfo; readonly stream: Readable }>;
+  head(key: string): Promise<ObjectInfo | null>;
+  /** Removing what is not there is no error. */
+  remove(key: string): Promise<void>;
+  /** Every object whose key starts with `prefix`, in no particular order. */
+  list(prefix: string): AsyncIterable<ObjectInfo>;
+  presignGet(key: string, options: PresignOptions): Promise<string>;
+  presignPut(key: string, options: PresignPutOptions): Promise<PresignedPut>;
+  /** Proves that the store can be written and read; UNAVAILABLE with the reason otherwise. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Object keys of the farm. */
+export const objectKeys = {
+  asset: (sha256: string): string => `assets/${sha256}`,
+  bundle: (sha256: string): string => `bundles/${sha256}.zip`,
+  /** Each attempt has its own place: a late loser overwrites nothing. */
+  output: (taskId: string, epoch: number, fileName: string): string =>
+    `outputs/${taskId.slice(0, taskId.lastIndexOf('.'))}/${taskId}-${epoch}/${fileName}`,
+  outputsOfJob: (jobId: string): string => `outputs/${jobId}/`,
+} as const;

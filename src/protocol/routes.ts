@@ -1,0 +1,66 @@
+/** Who may call a route: nobody in particular, a client token of at least this role, a node, or a signed URL. */
+export type RouteAuth = 'none' | 'read' | 'submit' | 'admin' | 'node' | 'url';
+
+interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Fastify notation: `:id` is one path segment. */
+  readonly path: string;
+  readonly auth: RouteAuth;
+  readonly summary: string;
+}
+
+/** Every route of the control plane. The server registers exactly these; the OpenAPI document lists them. */
+export const ROUTES = {
+  health: { method: 'GET', path: '/health', auth: 'none', summary: 'Is the control plane up' },
+  metrics: { method: 'GET', path: '/metrics', auth: 'none', summary: 'Prometheus metrics' },
+  openapi: { method: 'GET', path: '/openapi.json', auth: 'none', summary: 'This description' },
+
+  register: { method: 'POST', path: '/v1/agent/register', auth: 'node', summary: 'A node says what it can do' },
+  claim: { method: 'POST', path: '/v1/agent/claim', auth: 'node', summary: 'Ask for a task (long-poll)' },
+  heartbeat: { method: 'POST', path: '/v1/agent/heartbeat', auth: 'node', summary: 'Renew leases, report progress' },
+  preview: { method: 'PUT', path: '/v1/agent/tasks/:id/preview', auth: 'node', summary: 'Latest frame, JPEG ≤ 512 kB' },
+  taskLog: { method: 'POST', path: '/v1/agent/tasks/:id/log', auth: 'node', summary: 'Batched log lines' },
+  taskUploads: { method: 'POST', path: '/v1/agent/tasks/:id/uploads', auth: 'node', summary: 'Where to put the output' },
+  complete: { method: 'POST', path: '/v1/agent/tasks/:id/complete', auth: 'node', summary: 'The task is done' },
+  fail: { method: 'POST', path: '/v1/agent/tasks/:id/fail', auth: 'node', summary: 'The attempt failed' },
+  release: { method: 'POST', path: '/v1/agent/tasks/:id/release', auth: 'node', summary: 'Hand the lease back' },
+
+  whoami: { method: 'GET', path: '/v1/whoami', auth: 'read', summary: 'Role of this token, name and version of the farm' },
+  submit: { method: 'POST', path: '/v1/jobs', auth: 'submit', summary: 'Submit one job or a batch' },
+  jobs: { method: 'GET', path: '/v1/jobs', auth: 'read', summary: 'List jobs, newest first' },
+  job: { method: 'GET', path: '/v1/jobs/:id', auth: 'read', summary: 'One job with tasks and attempts' },
+  cancelJob: { method: 'POST', path: '/v1/jobs/:id/cancel', auth: 'submit', summary: 'Cancel what is not finished' },
+  retryJob: { method: 'POST', path: '/v1/jobs/:id/retry', auth: 'submit', summary: 'Queue failed or cancelled tasks again' },
+  jobLog: { method: 'GET', path: '/v1/jobs/:id/log', auth: 'read', summary: 'Log lines from a cursor on' },
+  jobPreview: { method: 'GET', path: '/v1/jobs/:id/preview', auth: 'read', summary: 'Latest preview frame (JPEG)' },
+  jobOutput: { method: 'GET', path: '/v1/jobs/:id/output', auth: 'read', summary: 'Signed URLs of the outputs' },
+
+  nodes: { method: 'GET', path: '/v1/nodes', auth: 'read', summary: 'List nodes' },
+  node: { method: 'GET', path: '/v1/nodes/:id', auth: 'read', summary: 'One node' },
+  createNode: { method: 'POST', path: '/v1/nodes', auth: 'admin', summary: 'Create a node, or rotate its secret' },
+  drainNode: { method: 'POST', path: '/v1/nodes/:id/drain', auth: 'admin', summary: 'Finish what runs, claim nothing' },
+  resumeNode: { method: 'POST', path: '/v1/nodes/:id/resume', auth: 'admin', summary: 'Claim again; lifts quarantine and blocks' },
+  removeNode: { method: 'DELETE', path: '/v1/nodes/:id', auth: 'admin', summary: 'Remove a node; its secret dies' },
+
+  templates: { method: 'GET', path: '/v1/templates', auth: 'read', summary: 'List templates' },
+  template: { method: 'GET', path: '/v1/templates/:name', auth: 'read', summary: 'One template with its manifest' },
+  pushTemplate: { method: 'POST', path: '/v1/templates', auth: 'admin', summary: 'Register an uploaded bundle' },
+  removeTemplate: { method: 'DELETE', path: '/v1/templates/:name', auth: 'admin', summary: 'Remove a template or one version' },
+  uploads: { method: 'POST', path: '/v1/uploads', auth: 'submit', summary: 'Where to put an input file or a bundle' },
+
+  tokens: { method: 'GET', path: '/v1/tokens', auth: 'admin', summary: 'List client tokens' },
+  createToken: { method: 'POST', path: '/v1/tokens', auth: 'admin', summary: 'Create a client token' },
+  revokeToken: { method: 'DELETE', path: '/v1/tokens/:id', auth: 'admin', summary: 'Revoke a client token' },
+
+  events: { method: 'GET', path: '/v1/events', auth: 'read', summary: 'Server-sent events for jobs and nodes' },
+
+  getObject: { method: 'GET', path: '/objects/*', auth: 'url', summary: 'Download by signed URL, with ranges' },
+  putObject: { method: 'PUT', path: '/objects/*', auth: 'url', summary: 'Upload by signed URL' },
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof ROUTES;
+
+/** The path of a route with its parameters filled in and encoded. */
+export function pathOf(name: RouteName, params: Readonly<Record<string, string>> = {}): string {
+  return ROUTES[name].path.replace(/:([a-z]+)/g, (_, key: string) => encodeURIComponent(params[key] ?? ''));
+}

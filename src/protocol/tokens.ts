@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { Instant } from './names.ts';
+
+/** admin ⊃ submit ⊃ read. Pushing templates needs admin: templates are code. */
+export const TokenRole = z.enum(['admin', 'submit', 'read']);
+export type TokenRole = z.infer<typeof TokenRole>;
+
+export const TokenView = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: TokenRole,
+  createdAt: Instant,
+  expiresAt: Instant.nullable(),
+  lastUsedAt: Instant.nullable(),
+});
+export type TokenView = z.infer<typeof TokenView>;
+export const TokenList = z.object({ tokens: z.array(TokenView) });
+
+export const TokenRequest = z
+  .object({ name: z.string().min(1).max(100), role: TokenRole, expiresInSeconds: z.int().positive().optional() })
+  .strict();
+export type TokenRequest = z.infer<typeof TokenRequest>;
+/** The token itself is shown this once; the store keeps its hash. */
+export const TokenCreated = z.object({ token: z.string(), info: TokenView });
+export type TokenCreated = z.infer<typeof TokenCreated>;
