@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { checkArchitecture, importsOf, type Rules, type SourceFile } from '../helpers/architecture.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+
+const rules: Rules = {
+  ranks: {
+    lib: 0,
+    protocol: 1,
+    config: 2,
+    jobs: 2,
+    bundle: 2,
+    store: 3,
+    objects: 3,
+    client: 3,
+    media: 3,
+    engines: 3,
+    mesh: 3,
+    service: 3,
+    agent: 4,
+    control: 4,
+    cli: 4,
+    commands: 5,
+  },
+  never: [
+    { from: 'agent', to: ['store', 'objects', 'control'] },
+    { from: 'control', to: ['agent', 'engines'] },
+  ],
+  allowed: [
+    {
+      from: 'engines',
+      to: 'media',
+      reason: 'engines encode and probe with the same FFmpeg runner as everything else',
+    },
+  ],
+  homes: {
+    'node:child_process': ['src/lib/exec.ts'],
+    'node:sqlite': ['src/store/sqlite/'],
+    '@fastify/swagger': ['src/control/'],
+    '@oclif/core': ['src/cli/', 'commands/'],
+    'canvaskit-wasm': ['src/engines/lottie/'],
+    chalk: ['src/cli/'],
+    'csv-parse': ['src/cli/'],
+    'eventsource-parser': ['src/client/'],
+    execa: ['src/lib/exec.ts'],
+    fastify: ['src/control/'],
+    'fastify-type-provider-zod': ['src/control/'],
+    // Text of Lottie templates is laid out by the engine; the inspector only reads the names of fonts.
+    fontkit: ['src/engines/lottie/', 'src/bundle/'],
+    inquirer: ['src/cli/'],
+    listr2: ['src/cli/'],
+    minio: ['src/objects/s3.ts'],
+    'node-av': ['src/media/'],
+    'node-cron': ['src/control/'],
+    pg: ['src/store/postgres/'],
+    pino: ['src/lib/logger.ts'],
+    'pino-pretty': ['src/lib/logger.ts'],
+    'prom-client': ['src/control/'],
+    systeminformation: ['src/agent/'],
+    undici: ['src/client/'],
+    // flatrender.yaml and template.yaml.
+    yaml: ['src/config/', 'src/bundle/'],
+    yauzl: ['src/bundle/'],
+    yazl: ['src/bundle/'],
+    // The schema language of the whole program.
+    zod: ['**'],
+  },
+};
+
+/** Files over 300 lines, and why they are better off in one piece. */
+const longFiles: Record<string, string> = {
+  'src/store/store.ts': 'the whole contract of the stores in one place; most of it is documentation',
+};
+
+const files: SourceFile[] = globSync(['src/**/*.ts', 'commands/**/*.ts'], { cwd: root })
+  .sort()
+  .map((file) => ({ path: file.replaceAll('\\', '/'), text: readFileSync(join(root, file), 'utf8') }));
+
+test('imports follow the ranks, and each package has one home', () => {
+  assert.deepEqual(checkArchitecture(files, rules), []);
+});
+
+test('every dependency has a home', () => {
+  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const homeless = Object.keys({ ...dependencies, ...optionalDependencies }).filter(
+    (name) => !rules.homes[name],
+  );
+  assert.deepEqual(homeless, [], 'give it a home');
+});
+
+test('no file of src is over 300 lines without a reason', () => {
+  const long = files.filter((file) => file.path.startsWith('src/') && lineCount(file.text) > 300);
+  const tooLong = long
+    .filter((file) => !longFiles[file.path])
+    .map((file) => `${file.path}: ${lineCount(file.text)}`);
+  assert.deepEqual(tooLong, []);
+  const stale = Object.keys(longFiles).filter((path) => !long.some((file) => file.path === path));
+  assert.deepEqual(stale, [], 'no longer long: remove them from the list');
+});
+
+const breaches = (path: string, text: string) => checkArchitecture([{ path, text }], rules);
+
+test('the check refuses a higher rank, however it is imported', () => {
+  const expected = 'lib (rank 0) must not import store (rank 3): src/store/store.ts';
+  for (const text of [
+    "import { a } from '../store/store.ts';",
+    "import type { A } from '../store/store.ts';",
+    "import '../store/store.ts';",
+    "export { a } from '../store/store.ts';",
+    "export * from '../store/store.ts';",
+    "const a = await import('../store/store.ts');",
+    "type A = import('../store/store.ts').A;",
+    "require('../store/store.ts');",
+  ]) {
+    assert.deepEqual(breaches('src/lib/a.ts', text), [`src/lib/a.ts:1: ${expected}`], text);
+  }
+});
+
+test('the check allows lower ranks, the own folder, and the listed exceptions', () => {
+  assert.deepEqual(breaches('src/control/a.ts', "import '../store/store.ts';\nimport './b.ts';"), []);
+  assert.deepEqual(breaches('src/agent/a.ts', "import '../client/client.ts';"), []);
+  assert.deepEqual(breaches('src/engines/lottie/a.ts', "import '../../media/encoder.ts';"), []);
+  assert.deepEqual(breaches('commands/job/list.ts', "import '../../src/cli/base.ts';"), []);
+});
+
+test('the check refuses equal ranks and forbidden pairs', () => {
+  assert.match(
+    breaches('src/media/a.ts', "import '../engines/engine.ts';").join(),
+    /must not import engines/,
+  );
+  assert.match(
+    breaches('src/agent/a.ts', "import '../store/store.ts';").join(),
+    /agent must never import store/,
+  );
+  assert.match(
+    breaches('src/control/a.ts', "import '../engines/engine.ts';").join(),
+    /must never import engines/,
+  );
+  assert.match(
+    breaches('src/cli/a.ts', "import '../../commands/doctor.ts';").join(),
+    /must not import commands/,
+  );
+});
+
+test('the check refuses packages away from home, and unknown ones', () => {
+  assert.deepEqual(breaches('src/agent/a.ts', "\nimport { execa } from 'execa';"), [
+    'src/agent/a.ts:2: execa belongs to src/lib/exec.ts',
+  ]);
+  assert.match(
+    breaches('src/agent/a.ts', "import type { A } from '@oclif/core/command';").join(),
+    /belongs to src.cli/,
+  );
+  assert.match(
+    breaches('src/lib/a.ts', "await import('node:child_process');").join(),
+    /belongs to src.lib.exec/,
+  );
+  assert.match(breaches('src/lib/a.ts', "import a from 'left-pad';").join(), /give it a home: left-pad/);
+  assert.match(
+    breaches('src/lib/a.ts', "import.meta.resolve('canvaskit-wasm/bin/x.wasm');").join(),
+    /belongs to/,
+  );
+});
+
+test('the check refuses unknown folders, files outside folders and computed names', () => {
+  assert.match(breaches('src/utils/a.ts', "import '../lib/a.ts';").join(), /give the folder utils a rank/);
+  assert.match(breaches('src/lib/a.ts', "import '../main.ts';").join(), /only folders of src/);
+  assert.match(breaches('src/lib/a.ts', 'await import(name);').join(), /computed name/);
+});
+
+test('text that looks like an import is none', () => {
+  const text =
+    "// import 'execa';\nconst a = `import 'execa';`;\nconst b = \"from 'execa'\";\nexport { a, b };";
+  assert.deepEqual(importsOf({ path: 'src/lib/a.ts', text }), { imports: [], computed: [] });
+});
+
+function lineCount(text: string): number {
+  return text.trimEnd().split('\n').length;
+}
