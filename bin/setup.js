@@ -47,14 +47,17 @@ function whatToInstall() {
 }
 
 async function installDependencies() {
-  const flags = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
-  const first = await npm(flags);
-  if (first.code !== 0) {
-    // A package's install script may fail where the package is not even needed (node-av is optional).
-    if (!/command failed|ELIFECYCLE/i.test(first.output)) fail(`npm ci failed\n${first.output}`);
-    const second = await npm([...flags, '--ignore-scripts']);
-    if (second.code !== 0) fail(`npm ci failed\n${first.output}\n${second.output}`);
+  const flags = ['--include=dev', '--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline'];
+  let result = await npm(['ci', ...flags]);
+  // A lock file written where a registry lacks packages of other platforms does not satisfy `npm ci`.
+  if (/EUSAGE/.test(result.output)) result = await npm(['install', '--no-save', ...flags]);
+  // A package's install script may fail where the package is not even needed (node-av is optional).
+  if (result.code !== 0 && /command failed|ELIFECYCLE/i.test(result.output)) {
+    const scripts = result.output;
+    result = await npm(['ci', '--ignore-scripts', ...flags]);
+    result.output = `${scripts}\n${result.output}`;
   }
+  if (result.code !== 0) fail(`npm could not install the dependencies\n${result.output}`);
   // The one script that matters: it fetches the Node binary. Skipped when scripts are switched off.
   if (!existsSync(pinned))
     await capture(process.execPath, ['installArchSpecificPackage'], join(root, 'node_modules', 'node'));
