@@ -15,12 +15,14 @@ if (process.argv[2] === '__engine-host') {
   const { runEngineHost } = await import('../src/engines/engine-host.ts');
   await runEngineHost();
 } else {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error) => {
-      if (error.code === 'EPIPE') process.exit(0);
-      throw error;
-    });
-  }
+  process.stdout.on('error', (error) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  // Nobody reads the log any more: no reason for a control plane to stop.
+  process.stderr.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   const { execute, settings } = await import('@oclif/core');
   // Without this oclif looks for ts-node and tsx, finds neither, and may run a stale dist.
   settings.enableAutoTranspile = false;

@@ -33,12 +33,14 @@ if (process.argv[2] === '__engine-host') {
   await runEngineHost();
 } else {
   // `flatrender … | head` closes the pipe early: that is success.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error) => {
-      if (error.code === 'EPIPE') process.exit(0);
-      throw error;
-    });
-  }
+  process.stdout.on('error', (error) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  // Nobody reads the log any more: no reason for a control plane to stop.
+  process.stderr.on('error', (error) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   if (process.argv.length === 3 && process.argv[2] === '--version') {
     // What oclif would print (test/e2e/bin.test.ts compares), without loading it.
     process.stdout.write(
