@@ -61,8 +61,8 @@ const rules: Rules = {
     'prom-client': ['src/control/'],
     systeminformation: ['src/agent/'],
     undici: ['src/client/'],
-    // flatrender.yaml and template.yaml.
-    yaml: ['src/config/', 'src/bundle/'],
+    // flatrender.yaml, template.yaml, and the files of `job submit --inputs`.
+    yaml: ['src/config/', 'src/bundle/', 'src/cli/'],
     yauzl: ['src/bundle/'],
     yazl: ['src/bundle/'],
     // The schema language of the whole program.

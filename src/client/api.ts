@@ -1,0 +1,166 @@
+/** The control plane's client API, one method per route; what the operator's commands are built on. */
+
+import type { z } from 'zod';
+import type {
+  JobList,
+  JobRequest,
+  JobState,
+  JobView,
+  LogAnswer,
+  OutputAnswer,
+  SubmitAnswer,
+} from '../protocol/jobs.ts';
+import type { NodeCreated, NodeList, NodeRequest, NodeView } from '../protocol/nodes.ts';
+import { pathOf, ROUTES, type RouteName } from '../protocol/routes.ts';
+import type {
+  ObjectUploadAnswer,
+  ObjectUploadRequest,
+  TemplateAnswer,
+  TemplateList,
+  TemplateView,
+} from '../protocol/templates.ts';
+import type { TokenCreated, TokenList, TokenRequest, TokenRole, TokenView } from '../protocol/tokens.ts';
+import { callBytes, callJson, type HttpCall, type HttpTarget } from './http.ts';
+
+/** A job as it is written by a client: what has a default may be left out. */
+export type JobInput = z.input<typeof JobRequest>;
+
+export interface JobQuery {
+  readonly states?: readonly JobState[] | undefined;
+  readonly template?: string | undefined;
+  readonly batch?: string | undefined;
+  /** Continue after this job id (`next` of the page before). */
+  readonly before?: string | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** `GET /v1/whoami`. */
+export interface WhoAmI {
+  readonly role: TokenRole;
+  /** Of the token. */
+  readonly name?: string;
+  /** Of the farm. */
+  readonly farm?: string;
+  readonly version: string;
+  readonly serverTime?: string;
+}
+
+/** `GET /health`. */
+export interface ControlHealth {
+  readonly status: string;
+  readonly version?: string;
+  readonly serverTime?: string;
+}
+
+/** Errors: what the control plane says (the codes of the table), UNREACHABLE when it cannot be reached. */
+export interface Api {
+  readonly target: HttpTarget;
+  health(): Promise<ControlHealth>;
+  whoami(): Promise<WhoAmI>;
+  /**
+   * Submits one job, or several as a batch (all or none). Safe to retry: the same idempotency key (default: a new
+   * one per call) never makes a second set of jobs.
+   */
+  submit(jobs: JobInput | readonly JobInput[], idempotencyKey?: string): Promise<SubmitAnswer>;
+  listJobs(query?: JobQuery): Promise<z.infer<typeof JobList>>;
+  getJob(id: string): Promise<JobView>;
+  cancelJob(id: string): Promise<JobView>;
+  retryJob(id: string): Promise<JobView>;
+  /** Log lines after the cursor (none: from the beginning). */
+  jobLog(id: string, after?: string): Promise<LogAnswer>;
+  /** The newest preview frame, a JPEG. */
+  jobPreview(id: string): Promise<Buffer>;
+  jobOutput(id: string): Promise<OutputAnswer>;
+  listNodes(): Promise<readonly NodeView[]>;
+  getNode(id: string): Promise<NodeView>;
+  createNode(request: z.input<typeof NodeRequest>): Promise<NodeCreated>;
+  drainNode(id: string): Promise<NodeView>;
+  resumeNode(id: string): Promise<NodeView>;
+  removeNode(id: string): Promise<void>;
+  listTemplates(): Promise<readonly TemplateView[]>;
+  /** With its manifest; the newest version unless one is named. */
+  getTemplate(name: string, version?: string): Promise<TemplateView>;
+  /** Registers a bundle whose upload is complete. */
+  pushTemplate(sha256: string): Promise<TemplateAnswer>;
+  /** One version, or all of them. */
+  removeTemplate(name: string, version?: string): Promise<readonly TemplateView[]>;
+  /** Where to put a file; `url` is null when the control plane has those bytes already. */
+  createUpload(request: ObjectUploadRequest): Promise<ObjectUploadAnswer>;
+  listTokens(): Promise<readonly TokenView[]>;
+  createToken(request: TokenRequest): Promise<TokenCreated>;
+  revokeToken(id: string): Promise<void>;
+}
+
+/** The API of one control plane. The target's signal ends every call. */
+export function createApi(target: HttpTarget): Api {
+  const call = <T>(
+    route: RouteName,
+    params: Readonly<Record<string, string>> = {},
+    rest: Omit<HttpCall, 'method' | 'path'> = {},
+  ): Promise<T> => callJson<T>(target, { method: methodOf(route), path: pathOf(route, params), ...rest });
+
+  return {
+    target,
+    health: () => call('health', {}, { timeoutMs: 5000 }),
+    whoami: () => call('whoami'),
+    async submit(jobs, idempotencyKey) {
+      const { randomUUID } = await import('node:crypto');
+      return call(
+        'submit',
+        {},
+        {
+          body: Array.isArray(jobs) ? { jobs } : jobs,
+          headers: { 'idempotency-key': idempotencyKey ?? randomUUID() },
+          idempotent: true,
+        },
+      );
+    },
+    listJobs: (query = {}) =>
+      call(
+        'jobs',
+        {},
+        {
+          query: {
+            state: query.states,
+            template: query.template,
+            batch: query.batch,
+            before: query.before,
+            limit: query.limit,
+          },
+        },
+      ),
+    getJob: (id) => call('job', { id }),
+    cancelJob: (id) => call('cancelJob', { id }, { body: {} }),
+    retryJob: (id) => call('retryJob', { id }, { body: {} }),
+    jobLog: (id, after) => call('jobLog', { id }, { query: { after } }),
+    jobPreview: (id) =>
+      callBytes(target, { method: methodOf('jobPreview'), path: pathOf('jobPreview', { id }) }),
+    jobOutput: (id) => call('jobOutput', { id }),
+    listNodes: async () => (await call<z.infer<typeof NodeList>>('nodes')).nodes,
+    getNode: (id) => call('node', { id }),
+    createNode: (request) => call('createNode', {}, { body: request }),
+    drainNode: (id) => call('drainNode', { id }, { body: {}, idempotent: true }),
+    resumeNode: (id) => call('resumeNode', { id }, { body: {}, idempotent: true }),
+    removeNode: (id) => call('removeNode', { id }, { idempotent: false }),
+    listTemplates: async () => (await call<z.infer<typeof TemplateList>>('templates')).templates,
+    getTemplate: (name, version) => call('template', { name }, { query: { version } }),
+    pushTemplate: (sha256) =>
+      call('pushTemplate', {}, { body: { sha256 }, idempotent: true, timeoutMs: 120_000 }),
+    removeTemplate: async (name, version) =>
+      (
+        await call<{ templates: readonly TemplateView[] }>(
+          'removeTemplate',
+          { name },
+          { query: { version }, idempotent: false },
+        )
+      ).templates,
+    createUpload: (request) => call('uploads', {}, { body: request, idempotent: true }),
+    listTokens: async () => (await call<z.infer<typeof TokenList>>('tokens')).tokens,
+    createToken: (request) => call('createToken', {}, { body: request }),
+    revokeToken: (id) => call('revokeToken', { id }, { idempotent: false }),
+  };
+}
+
+function methodOf(route: RouteName): HttpCall['method'] {
+  return ROUTES[route].method;
+}

@@ -1,0 +1,224 @@
+/**
+ * HTTP for the operator's commands, on node:http.
+ *
+ * Not undici (which the agent uses): a command such as `job list` makes one request and ends. CPU over bare node, best
+ * of 8 on a 2-core machine, one GET and its JSON: node:http 27 ms, built-in fetch 37 ms, undici 57 ms; and checking the
+ * answers with the zod schemas would cost another 65 ms for loading them. So answers are taken as the protocol's types;
+ * the server builds them from the same schemas.
+ */
+import type { IncomingMessage, RequestOptions } from 'node:http';
+import type { Clock } from '../lib/clock.ts';
+import { ERROR_CODES, type ErrorBody, errorFromBody, FlatrenderError } from '../lib/errors.ts';
+import { isRetryable, parseRetryAfter, retry } from '../lib/retry.ts';
+
+export interface HttpTarget {
+  /** Control plane, without a slash at the end. */
+  readonly url: string;
+  readonly token?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface HttpCall {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** From the first slash, encoded. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Whether sending it twice is the same as once; only such calls are retried. Default: GET and DELETE. */
+  readonly idempotent?: boolean;
+  /** For the answer to begin; default 30 s. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Tries in all, for idempotent calls: with the pauses of `retry` a restarting control plane gets some seconds. */
+const TRIES = 4;
+
+/** Sends a call and returns the JSON of its answer (undefined for an empty one). Errors: see {@link openCall}. */
+export async function callJson<T>(target: HttpTarget, call: HttpCall): Promise<T> {
+  return retrying(target, call, async () => {
+    const text = await readText(target, await openCall(target, call));
+    if (text === '') return undefined as T;
+    try {
+      return JSON.parse(text) as T;
+    } catch (cause) {
+      throw notFlatrender(target, 'its answer is not JSON', cause);
+    }
+  });
+}
+
+/** The bytes of the answer, e.g. an image. */
+export async function callBytes(target: HttpTarget, call: HttpCall): Promise<Buffer> {
+  return retrying(target, call, async () => {
+    const chunks: Buffer[] = [];
+    const answer = await openCall(target, call);
+    try {
+      for await (const chunk of answer) chunks.push(chunk as Buffer);
+    } catch (cause) {
+      throw unreachable(target, cause);
+    }
+    return Buffer.concat(chunks);
+  });
+}
+
+/**
+ * Sends a call once and resolves with a 2xx answer whose body the caller reads. Otherwise: the control plane's own
+ * error, rebuilt; UNREACHABLE with the address; the signal's reason.
+ */
+export async function openCall(target: HttpTarget, call: HttpCall): Promise<IncomingMessage> {
+  const answer = await send(target, call);
+  const status = answer.statusCode ?? 0;
+  if (status >= 200 && status < 300) return answer;
+  throw errorOf(target, status, await readText(target, answer), answer.headers['retry-after']);
+}
+
+async function send(target: HttpTarget, call: HttpCall): Promise<IncomingMessage> {
+  const url = new URL(target.url + call.path);
+  for (const [name, value] of Object.entries(call.query ?? {})) {
+    for (const item of Array.isArray(value) ? value : [value]) {
+      if (item !== undefined) url.searchParams.append(name, String(item));
+    }
+  }
+  const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
+  const signals = [target.signal, call.signal].filter((signal) => signal !== undefined);
+  const signal = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
+  signal?.throwIfAborted();
+  const options: RequestOptions = {
+    method: call.method,
+    headers: {
+      accept: 'application/json',
+      ...(target.token === undefined ? {} : { authorization: `Bearer ${target.token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.length }),
+      ...call.headers,
+    },
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
+  return new Promise((resolve, reject) => {
+    const timeoutMs = call.timeoutMs ?? 30_000;
+    const outgoing = request(url, options, resolve);
+    outgoing.setTimeout(timeoutMs, () =>
+      outgoing.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)),
+    );
+    outgoing.on('response', () => outgoing.setTimeout(0));
+    outgoing.on('error', (cause) => reject(signal?.aborted ? signal.reason : unreachable(target, cause)));
+    outgoing.end(body);
+  });
+}
+
+async function readText(target: HttpTarget, answer: IncomingMessage): Promise<string> {
+  try {
+    let text = '';
+    answer.setEncoding('utf8');
+    for await (const chunk of answer) text += chunk;
+    return text;
+  } catch (cause) {
+    target.signal?.throwIfAborted();
+    throw unreachable(target, cause);
+  }
+}
+
+function retrying<T>(target: HttpTarget, call: HttpCall, once: () => Promise<T>): Promise<T> {
+  const idempotent = call.idempotent ?? (call.method === 'GET' || call.method === 'DELETE');
+  if (!idempotent) return once();
+  return retry(once, {
+    clock: waitingClock,
+    signal: target.signal,
+    tries: TRIES,
+    // Nobody listens there: say so at once. A connection that broke or an overloaded server is worth another try.
+    isRetryable: (error) => isRetryable(error) && !isRefused(error),
+  });
+}
+
+/** Unlike the system clock's, these timers keep the process alive: in a command nothing else does. */
+const waitingClock: Clock = {
+  now: () => Date.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+function isRefused(error: unknown): boolean {
+  const code = error instanceof FlatrenderError ? error.details?.cause : undefined;
+  return code === 'ECONNREFUSED' || code === 'ENOTFOUND';
+}
+
+function unreachable(target: HttpTarget, cause: unknown): FlatrenderError {
+  if (cause instanceof FlatrenderError) return cause;
+  const reason = reasonOf(cause);
+  return new FlatrenderError(
+    'UNREACHABLE',
+    `cannot reach the control plane at ${target.url}: ${reason.text}`,
+    {
+      cause,
+      hint: 'run "flatrender doctor"',
+      details: { url: target.url, ...(reason.code ? { cause: reason.code } : {}) },
+    },
+  );
+}
+
+function reasonOf(cause: unknown): { text: string; code: string | undefined } {
+  // node:net tries every address of a name and reports them together; the first says enough.
+  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
+  if (!(first instanceof Error)) return { text: String(first), code: undefined };
+  const code = 'code' in first && typeof first.code === 'string' ? first.code : undefined;
+  const known: Record<string, string> = {
+    ECONNREFUSED: 'nothing listens there',
+    ENOTFOUND: 'the name is not known',
+    EAI_AGAIN: 'the name cannot be looked up',
+    ECONNRESET: 'the connection was cut',
+    ETIMEDOUT: 'no answer',
+    EHOSTUNREACH: 'no route to that machine',
+    ENETUNREACH: 'no route to that network',
+  };
+  return { text: (code && known[code]) ?? first.message, code };
+}
+
+/** The error an answer carries; other servers (a proxy, a wrong port) answer without one. */
+function errorOf(
+  target: HttpTarget,
+  status: number,
+  text: string,
+  retryAfter: string | undefined,
+): FlatrenderError {
+  const body = bodyOf(text);
+  if (!body) {
+    if (status === 502 || status === 503 || status === 504) {
+      return unreachable(target, new Error(`a proxy in between answered ${status}`));
+    }
+    return notFlatrender(target, `it answered ${status} without flatrender's error body`);
+  }
+  const retryAfterMs = parseRetryAfter(retryAfter, Date.now());
+  const error = errorFromBody({
+    ...body,
+    details: {
+      ...body.details,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    },
+  });
+  if (error.hint !== undefined || ERROR_CODES[error.code].status !== 401) return error;
+  return new FlatrenderError(error.code, error.message, {
+    hint: 'run "flatrender login"',
+    details: error.details,
+  });
+}
+
+function bodyOf(text: string): ErrorBody | undefined {
+  try {
+    const value = JSON.parse(text)?.error;
+    return typeof value?.code === 'string' && typeof value.message === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function notFlatrender(target: HttpTarget, what: string, cause?: unknown): FlatrenderError {
+  return new FlatrenderError('UNREACHABLE', `${target.url} is not a flatrender control plane: ${what}`, {
+    cause,
+    hint: 'check the address (--url, FLATRENDER_URL, "flatrender login"); the gateway usually listens on port 8088',
+    retryable: false,
+  });
+}
