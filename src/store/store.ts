@@ -6,6 +6,7 @@
  * the change is durable, except the `save…` methods, which are write-behind.
  */
 import type { Requirement } from '../jobs/requirements.ts';
+import type { RetryPolicy } from '../jobs/retry-policy.ts';
 import type {
   AttemptOutcome,
   InputValues,
@@ -116,16 +117,7 @@ export interface Fence {
   readonly nodeId: string;
 }
 
-export interface RetryPolicy {
-  /** Failed attempts after which a task fails for good. */
-  readonly maxFailures: number;
-  /** Lost leases after which a task fails with LOST_TOO_OFTEN. */
-  readonly maxLosses: number;
-  /** Failures in a row of one template after which a node is not offered it again. */
-  readonly blockAfter: number;
-  /** Different templates failed in a row after which a node is quarantined. */
-  readonly quarantineAfter: number;
-}
+export type { RetryPolicy } from '../jobs/retry-policy.ts';
 
 export interface ClaimInput {
   readonly nodeId: string;
@@ -249,9 +241,15 @@ export interface Store {
   getTask(id: string): Promise<TaskRecord | null>;
   listAttempts(jobId: string): Promise<readonly AttemptRecord[]>;
   /** Cancels what is not over; `tasks` are those that changed. JOB_NOT_FOUND; JOB_STATE when all is over. */
-  cancelJob(id: string, now: number): Promise<{ readonly job: JobRecord; readonly tasks: readonly TaskRecord[] }>;
+  cancelJob(
+    id: string,
+    now: number,
+  ): Promise<{ readonly job: JobRecord; readonly tasks: readonly TaskRecord[] }>;
   /** Queues failed and cancelled tasks again with a fresh budget. JOB_NOT_FOUND; JOB_STATE when there are none. */
-  retryJob(id: string, now: number): Promise<{ readonly job: JobRecord; readonly tasks: readonly TaskRecord[] }>;
+  retryJob(
+    id: string,
+    now: number,
+  ): Promise<{ readonly job: JobRecord; readonly tasks: readonly TaskRecord[] }>;
   /** Moves delayed tasks whose time has come into the queue; returns how many and when the next is due. */
   promoteDue(now: number): Promise<{ readonly promoted: number; readonly nextAt: number | null }>;
 
@@ -292,7 +290,9 @@ export interface Store {
 
   // templates ----------------------------------------------------------------------------------------------------
   /** TEMPLATE_VERSION_EXISTS when that version has other content; the same content again: `already`. */
-  putTemplate(template: TemplateRecord): Promise<{ readonly template: TemplateRecord; readonly already: boolean }>;
+  putTemplate(
+    template: TemplateRecord,
+  ): Promise<{ readonly template: TemplateRecord; readonly already: boolean }>;
   /** That version, or the newest one by semantic version (releases before pre-releases). */
   getTemplate(name: string, version?: string): Promise<TemplateRecord | null>;
   listTemplates(): Promise<readonly TemplateRecord[]>;
@@ -311,11 +311,19 @@ export interface Store {
   // logs ---------------------------------------------------------------------------------------------------------
   /** Appends at most `maxBytes` per attempt in all, then one line that says so, then nothing. */
   appendLog(taskId: string, epoch: number, lines: readonly LogLine[], maxBytes: number): Promise<void>;
-  readLog(jobId: string, after: number, limit: number): Promise<{ readonly lines: readonly StoredLogLine[]; readonly next: number }>;
+  readLog(
+    jobId: string,
+    after: number,
+    limit: number,
+  ): Promise<{ readonly lines: readonly StoredLogLine[]; readonly next: number }>;
 
   // retention ----------------------------------------------------------------------------------------------------
   /** Deletes finished jobs that ended before, or beyond the newest `keep`, at most `limit`; returns their ids. */
-  purgeJobs(options: { readonly endedBefore: number; readonly keep: number; readonly limit: number }): Promise<readonly string[]>;
+  purgeJobs(options: {
+    readonly endedBefore: number;
+    readonly keep: number;
+    readonly limit: number;
+  }): Promise<readonly string[]>;
   /** Of these asset digests, those that a stored job still refers to. */
   assetsInUse(sha256s: readonly string[]): Promise<ReadonlySet<string>>;
   /** Of these bundle digests, those that a template or an unfinished job refers to. */
