@@ -44,8 +44,10 @@ export interface PresignedPut {
 }
 
 /**
- * Keys are `/`-separated segments of `[A-Za-z0-9._-]`, none empty, `.` or `..`, at most 512 characters; anything else
- * is REQUEST_INVALID. Writes are atomic: a reader sees the old object, the new one or none, never a part.
+ * Keys are `/`-separated segments of `[A-Za-z0-9._-]`, none empty, `.` or `..`, at most 512 characters, a segment at most
+ * 200; anything else is REQUEST_INVALID. A key that is also the folder of other keys (`a` and `a/b`) may be refused with
+ * OBJECT_EXISTS. Writes are atomic: a reader sees the old object, the new one or none, never a part. A full disk is
+ * DISK_FULL, a body that breaks off TRANSFER_FAILED, an aborted signal ABORTED.
  */
 export interface ObjectStore {
   put(key: string, body: Readable | Uint8Array, options?: PutOptions): Promise<ObjectInfo>;
