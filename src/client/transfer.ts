@@ -1,0 +1,266 @@
+/** Files to and from signed URLs: streamed, verified, resumed. */
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { Agent, type Dispatcher, request } from 'undici';
+import type { Clock } from '../lib/clock.ts';
+import { FlatrenderError } from '../lib/errors.ts';
+import { isRetryable, parseRetryAfter, retry } from '../lib/retry.ts';
+import { connectionError } from './connection-error.ts';
+import { errorBodyOf } from './signed-http.ts';
+
+export interface TransferOptions {
+  readonly signal: AbortSignal;
+  /** Bytes done of all; called per chunk. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly onRetry?: ((error: unknown, delayMs: number, attempt: number) => void) | undefined;
+  /** Default 8: with the back-off some two minutes of trying. Any progress starts the count anew. */
+  readonly tries?: number | undefined;
+}
+
+export interface Download extends TransferOptions {
+  readonly url: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  /** Where the verified file appears, all at once. Its directory exists. */
+  readonly path: string;
+  /** Where the bytes gather; kept after a failure so that a later call resumes. Default: `path` + `.part`. */
+  readonly partPath?: string | undefined;
+}
+
+export interface Upload extends TransferOptions {
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/** Transfers over one connection pool. Close it. */
+export interface Transfers {
+  /** TRANSFER_FAILED, OBJECT_CORRUPT, DISK_FULL, or the store's own error; the URL in messages has no signature. */
+  download(options: Download): Promise<void>;
+  /** Sends the whole file again when it was cut. Errors as for downloads. */
+  upload(options: Upload): Promise<void>;
+  close(): Promise<void>;
+}
+
+// A transfer may take hours, but not stand still.
+const STALL_MS = 60_000;
+const CHUNK_BYTES = 1024 * 1024;
+const TRIES = 8;
+// The second time the same bytes are wrong, fetching them again is no use.
+const CORRUPT_TRIES = 2;
+
+/** Creates the connection pool for transfers. */
+export function createTransfers(clock: Clock): Transfers {
+  const dispatcher = new Agent({ connect: { timeout: 10_000 }, headersTimeout: STALL_MS, bodyTimeout: STALL_MS });
+  return {
+    download: (options) => download(options, dispatcher, clock),
+    upload: (options) => upload(options, dispatcher, clock),
+    close: () => dispatcher.destroy(),
+  };
+}
+
+async function download(options: Download, dispatcher: Dispatcher, clock: Clock): Promise<void> {
+  const part = options.partPath ?? `${options.path}.part`;
+  let corrupt = 0;
+  let failures = 0;
+  let reached = -1;
+  await retry(
+    async () => {
+      const state = await openPart(part, options.sizeBytes);
+      try {
+        if (state.size > reached) failures = 0;
+        reached = state.size;
+        if (state.size < options.sizeBytes) await fetchRest(options, state, dispatcher, clock);
+      } catch (error) {
+        failures += 1;
+        throw diskError(error, part);
+      } finally {
+        await state.file.close();
+      }
+      if (state.hash.digest('hex') === options.sha256) return;
+      await rm(part, { force: true });
+      reached = -1;
+      corrupt += 1;
+      throw new FlatrenderError('OBJECT_CORRUPT', `${plainUrl(options.url)} arrived with other contents than promised`, {
+        retryable: corrupt < CORRUPT_TRIES,
+        hint: `wanted sha256 ${options.sha256}; something between here and the object store changes files`,
+      });
+    },
+    {
+      clock,
+      signal: options.signal,
+      isRetryable: (error) => isRetryable(error) && !isDiskFull(error) && failures < (options.tries ?? TRIES),
+      onRetry: options.onRetry,
+    },
+  );
+  await rename(part, options.path);
+}
+
+interface Part {
+  readonly file: FileHandle;
+  /** Of the bytes in the file so far. */
+  hash: Hash;
+  size: number;
+}
+
+/** Opens the part file and hashes what is there already; a part that is too long is begun anew. */
+async function openPart(path: string, wanted: number): Promise<Part> {
+  const file = await open(path, 'a+');
+  try {
+    const part: Part = { file, hash: createHash('sha256'), size: (await file.stat()).size };
+    if (part.size > wanted) await restart(part);
+    const buffer = part.size > 0 ? Buffer.allocUnsafe(Math.min(CHUNK_BYTES, part.size)) : Buffer.alloc(0);
+    for (let position = 0; position < part.size; ) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
+      if (bytesRead === 0) break;
+      part.hash.update(buffer.subarray(0, bytesRead));
+      position += bytesRead;
+    }
+    return part;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function restart(part: Part): Promise<void> {
+  await part.file.truncate(0);
+  part.hash = createHash('sha256');
+  part.size = 0;
+}
+
+async function fetchRest(options: Download, part: Part, dispatcher: Dispatcher, clock: Clock): Promise<void> {
+  const { url, signal, sizeBytes } = options;
+  const headers = part.size > 0 ? { range: `bytes=${part.size}-` } : {};
+  const answer = await connect(`cannot download ${plainUrl(url)}`, signal, () =>
+    request(url, { method: 'GET', headers, signal, dispatcher }),
+  );
+  const { statusCode, body } = answer;
+  if (statusCode === 416 && part.size > 0) {
+    await body.dump();
+    await restart(part);
+    throw new FlatrenderError('TRANSFER_FAILED', `${plainUrl(url)} cannot be resumed; starting anew`);
+  }
+  if (statusCode !== 200 && statusCode !== 206) throw await refusal('download', url, answer, clock);
+  const from = statusCode === 206 ? /^bytes (\d+)-/.exec(String(answer.headers['content-range']))?.[1] : '0';
+  if (Number(from) !== part.size) {
+    if (statusCode === 206) {
+      body.destroy();
+      throw new FlatrenderError('TRANSFER_FAILED', `${plainUrl(url)} was answered with another range than asked for`);
+    }
+    await restart(part);
+  }
+  await connect(`the download of ${plainUrl(url)} was cut`, signal, async () => {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      if (part.size + chunk.length > sizeBytes) {
+        body.destroy();
+        await restart(part);
+        throw new FlatrenderError('OBJECT_CORRUPT', `${plainUrl(url)} is longer than the ${sizeBytes} bytes promised`);
+      }
+      await writeAll(part.file, chunk);
+      part.hash.update(chunk);
+      part.size += chunk.length;
+      options.onProgress?.(part.size, sizeBytes);
+    }
+  });
+  if (part.size < sizeBytes) {
+    throw new FlatrenderError('TRANSFER_FAILED', `the download of ${plainUrl(url)} ended after ${part.size} of ${sizeBytes} bytes`);
+  }
+}
+
+async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
+  for (let done = 0; done < chunk.length; ) done += (await file.write(chunk, done)).bytesWritten;
+}
+
+async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Promise<void> {
+  const { url, path, sizeBytes, signal } = options;
+  await retry(
+    async () => {
+      const actual = (await stat(path)).size;
+      if (actual !== sizeBytes) {
+        throw new FlatrenderError('OBJECT_CORRUPT', `${path} has ${actual} bytes instead of ${sizeBytes}: something changed it`);
+      }
+      let done = 0;
+      const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+      file.on('data', (chunk) => {
+        done += chunk.length;
+        options.onProgress?.(done, sizeBytes);
+      });
+      try {
+        const answer = await connect(`cannot upload to ${plainUrl(url)}`, signal, () =>
+          request(url, {
+            method: 'PUT',
+            headers: { ...options.headers, 'content-length': String(sizeBytes) },
+            body: file,
+            signal,
+            dispatcher,
+          }),
+        );
+        if (answer.statusCode < 200 || answer.statusCode > 299) throw await refusal('upload', url, answer, clock);
+        await answer.body.dump();
+      } finally {
+        file.destroy();
+      }
+    },
+    { clock, signal, tries: options.tries ?? TRIES, onRetry: options.onRetry },
+  );
+}
+
+/** Runs a step of a transfer; what breaks on the network becomes TRANSFER_FAILED. */
+async function connect<T>(what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    if (isDiskFull(cause)) throw cause;
+    throw connectionError('TRANSFER_FAILED', what, cause, {
+      hint: 'check that this node reaches that address (tunnel, firewall)',
+    });
+  }
+}
+
+/** The error of an answer that is no success: the store's own, or TRANSFER_FAILED with the status. */
+async function refusal(
+  verb: string,
+  url: string,
+  answer: Dispatcher.ResponseData,
+  clock: Clock,
+): Promise<FlatrenderError> {
+  const { statusCode, headers } = answer;
+  const text = Buffer.from(await answer.body.arrayBuffer().catch(() => new ArrayBuffer(0)));
+  const body = errorBodyOf(text);
+  const retryAfterMs = parseRetryAfter(headers['retry-after'], clock.now());
+  const details = { status: statusCode, ...body?.details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  // S3 answers in XML: its code says more than the number.
+  const reason = body?.message ?? /<Code>([^<]{1,100})<\/Code>/.exec(text.toString('utf8'))?.[1] ?? '';
+  return new FlatrenderError(
+    'TRANSFER_FAILED',
+    `cannot ${verb} ${plainUrl(url)}: HTTP ${statusCode}${reason === '' ? '' : `, ${reason}`}`,
+    {
+      hint: body?.hint ?? (statusCode === 403 ? 'the signed address may have expired: are the clocks right?' : undefined),
+      retryable: statusCode >= 500 || statusCode === 429 || statusCode === 408,
+      details: { ...details, ...(body ? { code: body.code } : {}) },
+    },
+  );
+}
+
+function isDiskFull(error: unknown): boolean {
+  if (error instanceof FlatrenderError) return error.code === 'DISK_FULL';
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}
+
+function diskError(error: unknown, path: string): unknown {
+  if (error instanceof FlatrenderError || !isDiskFull(error)) return error;
+  return new FlatrenderError('DISK_FULL', `no space left while writing ${path}`, {
+    cause: error,
+    hint: 'make room, lower CACHE_MAX_GB, or move STATE_DIR to another disk',
+  });
+}
+
+/** A signed URL as messages show it: without query, so without signature. */
+export function plainUrl(url: string): string {
+  const end = url.search(/[?#]/);
+  return end < 0 ? url : url.slice(0, end);
+}
