@@ -1,0 +1,120 @@
+import type { Api } from '../client/api.ts';
+import type { FlatrenderError } from '../lib/errors.ts';
+import type { JobView } from '../protocol/jobs.ts';
+import { followJobs, isOver, jobActivity, jobProgress } from './follow-jobs.ts';
+import { formatDuration } from './output.ts';
+import { isLive, paint } from './paint.ts';
+import { progressLine } from './progress-line.ts';
+import { liveOptions } from './steps.ts';
+
+/** A line per job in a log at most this often while it renders. */
+const PLAIN_EVERY_MS = 5000;
+
+export interface WatchOptions {
+  readonly signal: AbortSignal;
+  /** Show nothing (with --json). */
+  readonly quiet: boolean;
+}
+
+/**
+ * Follows jobs to their end with a live bar each on a terminal, or plain lines on stderr; returns them as they ended.
+ * Stopping to watch does not stop the jobs.
+ */
+export async function watchJobs(
+  api: Api,
+  ids: readonly string[],
+  options: WatchOptions,
+): Promise<readonly JobView[]> {
+  const unique = [...new Set(ids)];
+  if (options.quiet) return followJobs(api, unique, { signal: options.signal });
+  return isLive(process.stderr)
+    ? watchLive(api, unique, options.signal)
+    : watchPlain(api, unique, options.signal);
+}
+
+async function watchPlain(
+  api: Api,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly JobView[]> {
+  const shown = new Map<string, { text: string; at: number }>();
+  return followJobs(api, ids, {
+    signal,
+    onDisconnect: (error) => process.stderr.write(`${lostLine(error)}\n`),
+    onUpdate: (job) => {
+      const activity = jobActivity(job);
+      const last = shown.get(job.id);
+      const now = Date.now();
+      if (last?.text === activity && (isOver(job) || now - last.at < PLAIN_EVERY_MS)) return;
+      shown.set(job.id, { text: activity, at: now });
+      process.stderr.write(`${jobLine(job, 0)}\n`);
+    },
+  });
+}
+
+async function watchLive(api: Api, ids: readonly string[], signal: AbortSignal): Promise<readonly JobView[]> {
+  const { Listr } = await import('listr2');
+  const jobs = new Map<string, JobView>();
+  const listeners = new Map<string, () => void>();
+  let lost = '';
+  let over = false;
+  const refresh = (id: string): void => listeners.get(id)?.();
+  const followed = followJobs(api, ids, {
+    signal,
+    onUpdate: (job) => {
+      lost = '';
+      jobs.set(job.id, job);
+      refresh(job.id);
+    },
+    onDisconnect: (error) => {
+      lost = lostLine(error);
+      for (const id of ids) refresh(id);
+    },
+  }).finally(() => {
+    over = true;
+    for (const id of ids) refresh(id);
+  });
+  followed.catch(() => {}); // awaited below
+  const display = new Listr(
+    ids.map((id) => ({
+      title: id,
+      task: (_context: unknown, task: { title: string }) =>
+        new Promise<void>((resolve, reject) => {
+          const update = (): void => {
+            const job = jobs.get(id);
+            if (job) task.title = `${jobLine(job, 24)}${lost && !isOver(job) ? `  ${lost}` : ''}`;
+            if (job && isOver(job)) {
+              if (job.state === 'succeeded') resolve();
+              else reject(new Error(job.state));
+            } else if (over) reject(new Error('stopped'));
+          };
+          listeners.set(id, update);
+          update();
+        }),
+    })),
+    { ...(await liveOptions()), concurrent: true, exitOnError: false },
+  );
+  await display.run();
+  return followed;
+}
+
+/** One job in one line; `barWidth` 0: without a bar. */
+export function jobLine(job: JobView, barWidth: number): string {
+  const name = job.name ? `${job.id} ${job.name}` : job.id;
+  const activity = jobActivity(job).padEnd(9);
+  if (job.state === 'succeeded') {
+    const took =
+      job.startedAt && job.endedAt
+        ? ` in ${formatDuration(Date.parse(job.endedAt) - Date.parse(job.startedAt))}`
+        : '';
+    return `${name}  ${paint('good', `succeeded${took}`, process.stderr)}`;
+  }
+  if (job.state === 'failed')
+    return `${name}  ${paint('error', `failed: ${job.error?.message ?? 'no reason given'}`, process.stderr)}`;
+  if (job.state !== 'running') return `${name}  ${activity.trimEnd()}`;
+  return `${name}  ${paint('busy', activity, process.stderr)} ${progressLine(jobProgress(job), barWidth)}`;
+}
+
+function lostLine(error: FlatrenderError): string {
+  return paint('warning', `${error.message}; connecting again, the jobs go on`, process.stderr);
+}
