@@ -1,0 +1,235 @@
+/**
+ * The queue under load, over signed HTTP against the shipped program: submits/s, claim→complete cycles/s, CPU per
+ * operation, RSS and what a claim costs that matches nothing, at 1 k, 50 k and 1 M stored jobs.
+ */
+import { join } from 'node:path';
+import { systemClock } from '../../src/lib/clock.ts';
+import { newId } from '../../src/lib/ids.ts';
+import type { JobWithTasks, NewJob, Store } from '../../src/store/store.ts';
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import type { EngineName } from '../../src/protocol/names.ts';
+import { LoadClient, percentile, runWorkers } from './load-client.ts';
+import { type Farm, initFarm, startControlProcess } from './farm-process.ts';
+import { pushBenchTemplate } from './bench-template.ts';
+
+export interface NodeKey {
+  readonly id: string;
+  readonly secret: string;
+}
+
+export interface QueueFigures {
+  readonly storedJobs: number;
+  readonly workers: number;
+  readonly submitsPerSecond: number;
+  readonly cpuMsPerSubmit: number;
+  readonly cyclesPerSecond: number;
+  readonly cpuMsPerCycle: number;
+  readonly claimP50Ms: number;
+  readonly claimP99Ms: number;
+  readonly fruitlessClaimP50Ms: number;
+  readonly rssMb: number;
+}
+
+const RESULT = {
+  sha256: 'a'.repeat(64),
+  sizeBytes: 1000,
+  frames: 30,
+  durationMs: 1000,
+  width: 1920,
+  height: 1080,
+  codec: 'h264',
+  renderMs: 1,
+  overheadMs: 1,
+};
+
+/** About the size of a real submission (1.1 kB of JSON). */
+export const JOB_REQUEST = {
+  template: 'bench',
+  inputs: { title: `Quarterly review ${'x'.repeat(900)}` },
+  outputs: ['main'],
+};
+
+/** Measures every size with every number of workers; `report` gets a row as soon as it is known. */
+export async function benchQueue(
+  sizes: readonly number[],
+  workerCounts: readonly number[],
+  operations: number,
+  report: (row: QueueFigures) => void,
+): Promise<QueueFigures[]> {
+  const farm = await initFarm();
+  const rows: QueueFigures[] = [];
+  try {
+    const { nodes, misfit, sample } = await prepareFarm(farm, Math.max(...workerCounts));
+    for (const size of sizes) {
+      await seedJobs(farm, sample, size);
+      for (const workers of workerCounts) {
+        const row = await measure(farm, size, workers, operations, nodes, misfit);
+        report(row);
+        rows.push(row);
+      }
+    }
+    return rows;
+  } finally {
+    await farm.remove();
+  }
+}
+
+/** Template, nodes that can render it, one that cannot, and one job as the store keeps it (to copy). */
+export async function prepareFarm(
+  farm: Farm,
+  nodeCount: number,
+): Promise<{ nodes: NodeKey[]; misfit: NodeKey; sample: JobWithTasks }> {
+  const control = await startControlProcess(farm);
+  const client = new LoadClient(farm.url, farm.token, 8);
+  try {
+    await pushBenchTemplate(farm);
+    const nodes: NodeKey[] = [];
+    for (let n = 0; n < nodeCount; n += 1) nodes.push(await addNode(client, `node-${n}`, 'mock'));
+    const misfit = await addNode(client, 'misfit', 'ffmpeg');
+    const answer = await client.call('POST', '/v1/jobs', JOB_REQUEST);
+    if (answer.status >= 300) throw new Error(`submit refused: ${JSON.stringify(answer.body)}`);
+    await client.close();
+    await control.stop();
+    const store = await openStore(farm);
+    const [sample] = await store.listJobs({ limit: 1 });
+    await store.close();
+    if (sample === undefined) throw new Error('the submitted job is not in the store');
+    return { nodes, misfit, sample };
+  } finally {
+    await control.stop();
+  }
+}
+
+/** Creates a node and registers it with one engine. */
+export async function addNode(client: LoadClient, id: string, engine: EngineName): Promise<NodeKey> {
+  const created = await client.call('POST', '/v1/nodes', { id });
+  const node = { id, secret: String(created.body?.secret) };
+  const registered = await client.asNode(node, '/v1/agent/register', {
+    hostname: id,
+    roles: ['render'],
+    hostIp: '127.0.0.1',
+    machineId: id,
+    agentVersion: '0.0.0',
+    capabilities: {
+      os: 'linux',
+      arch: 'x64',
+      cpu: 'bench',
+      cores: 2,
+      system: {
+        gpu: null,
+        memory: { total: 1000, used: 100, free: 900 },
+        disk: { total: 1000, used: 100, free: 900 },
+      },
+      engines: [{ name: engine, available: true, version: '1' }],
+      tags: [],
+      maxConcurrentJobs: 64,
+    },
+  });
+  if (registered.status >= 300) throw new Error(`register refused: ${JSON.stringify(registered.body)}`);
+  return node;
+}
+
+async function measure(
+  farm: Farm,
+  size: number,
+  workers: number,
+  operations: number,
+  nodes: readonly NodeKey[],
+  misfit: NodeKey,
+): Promise<QueueFigures> {
+  const control = await startControlProcess(farm);
+  const client = new LoadClient(farm.url, farm.token, workers);
+  try {
+    await runWorkers(workers, 200, () => submitOne(client)); // warm: compiled code, prepared statements
+    let cpu = control.cpuSeconds();
+    const submitMs = await runWorkers(workers, operations, () => submitOne(client));
+    const cpuMsPerSubmit = ((control.cpuSeconds() - cpu) * 1000) / operations;
+
+    const claimMs: number[] = [];
+    const cycle = (n: number) => cycleOne(client, nodeOf(nodes, n % workers), claimMs);
+    await runWorkers(workers, 100, cycle);
+    claimMs.length = 0;
+    cpu = control.cpuSeconds();
+    const cycleMs = await runWorkers(workers, operations, cycle);
+    const cpuMsPerCycle = ((control.cpuSeconds() - cpu) * 1000) / operations;
+
+    const fruitless: number[] = [];
+    await runWorkers(1, 300, async () => {
+      const startedAt = performance.now();
+      const answer = await client.asNode(misfit, '/v1/agent/claim', claimBody(0));
+      if (answer.status !== 204) throw new Error(`a node without the engine was answered ${answer.status}`);
+      fruitless.push(performance.now() - startedAt);
+    });
+    return {
+      storedJobs: size,
+      workers,
+      submitsPerSecond: Math.round((operations / submitMs) * 1000),
+      cpuMsPerSubmit: round(cpuMsPerSubmit),
+      cyclesPerSecond: Math.round((operations / cycleMs) * 1000),
+      cpuMsPerCycle: round(cpuMsPerCycle),
+      claimP50Ms: round(percentile(claimMs, 0.5)),
+      claimP99Ms: round(percentile(claimMs, 0.99)),
+      fruitlessClaimP50Ms: round(percentile(fruitless, 0.5)),
+      rssMb: control.rssMb(),
+    };
+  } finally {
+    await client.close();
+    await control.stop();
+  }
+}
+
+async function submitOne(client: LoadClient): Promise<void> {
+  const answer = await client.call('POST', '/v1/jobs', JOB_REQUEST);
+  if (answer.status >= 300) throw new Error(`submit refused: ${JSON.stringify(answer.body)}`);
+}
+
+async function cycleOne(client: LoadClient, node: NodeKey, claimMs: number[]): Promise<void> {
+  const startedAt = performance.now();
+  const claim = await client.asNode(node, '/v1/agent/claim', claimBody(1000));
+  claimMs.push(performance.now() - startedAt);
+  const task = claim.body?.task as { id: string; epoch: number } | undefined;
+  if (task === undefined) throw new Error(`claim was answered ${claim.status}`);
+  const job = task.id.slice(0, task.id.lastIndexOf('.'));
+  const done = await client.asNode(node, `/v1/agent/tasks/${task.id}/complete`, {
+    epoch: task.epoch,
+    result: { ...RESULT, key: `outputs/${job}/${task.id}-${task.epoch}/main.mp4` },
+  });
+  if (done.status !== 200) throw new Error(`complete refused: ${JSON.stringify(done.body)}`);
+}
+
+function claimBody(waitMs: number): Record<string, unknown> {
+  return { claimId: newId('c', Date.now()), freeSlots: 1, waitMs };
+}
+
+/** Fills the store with copies of a real job until it holds `size`; straight into the store, the farm is down. */
+export async function seedJobs(farm: Farm, sample: JobWithTasks, size: number): Promise<void> {
+  const store = await openStore(farm);
+  try {
+    const { jobs } = store.stats();
+    let stored = Object.values(jobs).reduce((sum, count) => sum + count, 0);
+    while (stored < size) {
+      const batch = Array.from({ length: Math.min(2000, size - stored) }, (): NewJob => {
+        const now = Date.now();
+        return { ...sample.job, id: newId('j', now), createdAt: now, tasks: sample.tasks };
+      });
+      await store.submit(batch);
+      stored += batch.length;
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+function openStore(farm: Farm): Promise<Store> {
+  return openSqliteStore({ path: join(farm.home, 'flatrender.db'), clock: systemClock });
+}
+
+function nodeOf(nodes: readonly NodeKey[], n: number): NodeKey {
+  const node = nodes[n];
+  if (node === undefined) throw new Error(`no node ${n}`);
+  return node;
+}
+
+function round(value: number): number {
+  return Math.round(value * 1000) / 1000;
+}
