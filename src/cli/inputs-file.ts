@@ -25,20 +25,26 @@ export async function readInputsFile(path: string): Promise<readonly WrittenInpu
   }
 }
 
+interface CsvRow {
+  readonly info: { readonly lines: number };
+  readonly record: string[];
+}
+
 async function readCsv(text: string, path: string): Promise<readonly WrittenInputs[]> {
   const { parse } = await import('csv-parse/sync');
   // Spreadsheets write ; where the decimal comma is used, and tabs when copied: the header line decides.
   const head = text.slice(0, text.search(/\r?\n|$/));
   const delimiter = [',', ';', '\t'].sort((a, b) => head.split(b).length - head.split(a).length)[0] ?? ',';
-  let rows: { info: { lines: number }; record: string[] }[];
+  let rows: CsvRow[];
   try {
+    // With `info` a record comes with its line; the types of csv-parse do not say so.
     rows = parse(text, {
       delimiter,
       info: true,
       skip_empty_lines: true,
       relax_column_count: true,
       trim: true,
-    });
+    }) as unknown as CsvRow[];
   } catch (cause) {
     throw invalid(
       path,

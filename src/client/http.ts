@@ -7,9 +7,10 @@
  * the server builds them from the same schemas.
  */
 import type { IncomingMessage, RequestOptions } from 'node:http';
-import type { Clock } from '../lib/clock.ts';
 import { ERROR_CODES, type ErrorBody, errorFromBody, FlatrenderError } from '../lib/errors.ts';
 import { isRetryable, parseRetryAfter, retry } from '../lib/retry.ts';
+import { connectionError } from './connection-error.ts';
+import { waitingClock } from './waiting-clock.ts';
 
 export interface HttpTarget {
   /** Control plane, without a slash at the end. */
@@ -132,49 +133,15 @@ function retrying<T>(target: HttpTarget, call: HttpCall, once: () => Promise<T>)
   });
 }
 
-/** Unlike the system clock's, these timers keep the process alive: in a command nothing else does. */
-const waitingClock: Clock = {
-  now: () => Date.now(),
-  after(ms, callback) {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
-};
-
 function isRefused(error: unknown): boolean {
   const code = error instanceof FlatrenderError ? error.details?.cause : undefined;
   return code === 'ECONNREFUSED' || code === 'ENOTFOUND';
 }
 
 function unreachable(target: HttpTarget, cause: unknown): FlatrenderError {
-  if (cause instanceof FlatrenderError) return cause;
-  const reason = reasonOf(cause);
-  return new FlatrenderError(
-    'UNREACHABLE',
-    `cannot reach the control plane at ${target.url}: ${reason.text}`,
-    {
-      cause,
-      hint: 'run "flatrender doctor"',
-      details: { url: target.url, ...(reason.code ? { cause: reason.code } : {}) },
-    },
-  );
-}
-
-function reasonOf(cause: unknown): { text: string; code: string | undefined } {
-  // node:net tries every address of a name and reports them together; the first says enough.
-  const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
-  if (!(first instanceof Error)) return { text: String(first), code: undefined };
-  const code = 'code' in first && typeof first.code === 'string' ? first.code : undefined;
-  const known: Record<string, string> = {
-    ECONNREFUSED: 'nothing listens there',
-    ENOTFOUND: 'the name is not known',
-    EAI_AGAIN: 'the name cannot be looked up',
-    ECONNRESET: 'the connection was cut',
-    ETIMEDOUT: 'no answer',
-    EHOSTUNREACH: 'no route to that machine',
-    ENETUNREACH: 'no route to that network',
-  };
-  return { text: (code && known[code]) ?? first.message, code };
+  return connectionError('UNREACHABLE', `cannot reach the control plane at ${target.url}`, cause, {
+    hint: 'run "flatrender doctor"',
+  });
 }
 
 /** The error an answer carries; other servers (a proxy, a wrong port) answer without one. */

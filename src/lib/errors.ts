@@ -55,6 +55,7 @@ export const ERROR_CODES = {
   JOB_FAILED: { status: 422, exit: 1, retryable: false },
   JOB_CANCELLED: { status: 409, exit: 1, retryable: false },
   OUTPUT_MISSING: missing,
+  OUTPUT_EXISTS: conflict,
   LOST_TOO_OFTEN: failed,
   // nodes, tokens
   NODE_NOT_FOUND: missing,
@@ -88,6 +89,10 @@ export const ERROR_CODES = {
   FFMPEG_FAILED: { status: 422, exit: 1, retryable: true },
   FFMPEG_MISSING: { status: 422, exit: 1, retryable: true },
   MEDIA_INVALID: failed,
+  // programs that flatrender starts
+  PROGRAM_MISSING: { status: 422, exit: 1, retryable: false },
+  PROGRAM_FAILED: { status: 422, exit: 1, retryable: true },
+  PROGRAM_TIMEOUT: { status: 422, exit: 1, retryable: true },
   TRANSFER_FAILED: { status: 502, exit: 1, retryable: true },
   ABORTED: { status: 499, exit: 130, retryable: true },
   // the control plane itself
