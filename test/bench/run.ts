@@ -1,0 +1,76 @@
+/**
+ * `npm run bench [-- section …] [-- --full]`: prints a table per section and stores all of it as JSON in `.bench/`. Sections:
+ * queue, latency, heartbeats, overhead, lottie, start-up. `--full` goes up to a million jobs (minutes, 3 GB of disk).
+ * Figures move with the machine: compare ratios and CPU per operation, not rates of different days.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, release } from 'node:os';
+import { join } from 'node:path';
+import { packageRoot } from '../../src/lib/paths.ts';
+
+const SECTIONS: Record<string, (full: boolean) => Promise<unknown>> = {
+  queue: async (full) => {
+    const { benchQueue } = await import('./queue.ts');
+    return benchQueue(full ? [1_000, 50_000, 1_000_000] : [1_000, 50_000], [1, 16, 64], full ? 4000 : 1500, show);
+  },
+  latency: async (full) => {
+    const { benchLatency } = await import('./latency.ts');
+    return each(full ? [1, 100, 5000] : [1, 100, 1000], (waiting) => benchLatency(waiting, 200));
+  },
+  heartbeats: async (full) => {
+    const { benchHeartbeats } = await import('./latency.ts');
+    return each(full ? [10_000] : [1000], (agents) => benchHeartbeats(agents, 5, full ? 20 : 10));
+  },
+  overhead: async (full) => {
+    const { benchOverhead } = await import('./overhead.ts');
+    return each([100], (megabytes) => benchOverhead(megabytes, full ? 50 : 20));
+  },
+  lottie: async () => {
+    const { benchLottie } = await import('./lottie.ts');
+    return each([1080], () => benchLottie());
+  },
+  'start-up': async (full) => {
+    const { benchStartUp } = await import('./start-up.ts');
+    return each([full ? 31 : 15], (rounds) => benchStartUp(rounds));
+  },
+};
+
+const args = process.argv.slice(2);
+const isFull = args.includes('--full');
+const wanted = args.filter((arg) => !arg.startsWith('--'));
+const unknown = wanted.filter((name) => !Object.hasOwn(SECTIONS, name));
+if (unknown.length > 0) {
+  process.stderr.write(`unknown section: ${unknown.join(', ')}; there are: ${Object.keys(SECTIONS).join(', ')}\n`);
+  process.exit(2);
+}
+
+const results: Record<string, unknown> = {};
+for (const [name, run] of Object.entries(SECTIONS)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  process.stdout.write(`\n${name}\n`);
+  results[name] = await run(isFull);
+}
+const machine = { node: process.version, kernel: release(), cpu: cpus()[0]?.model ?? '', cores: cpus().length };
+const directory = join(packageRoot(), '.bench');
+await mkdir(directory, { recursive: true });
+const at = new Date().toISOString();
+const file = join(directory, `${at.replaceAll(':', '-')}.json`);
+await writeFile(file, `${JSON.stringify({ at, machine, full: isFull, results }, null, 2)}\n`);
+process.stdout.write(`\nstored in ${file}\n`);
+
+async function each<A, R extends object>(inputs: readonly A[], measure: (input: A) => Promise<R>): Promise<R[]> {
+  const rows: R[] = [];
+  for (const input of inputs) {
+    const row = await measure(input);
+    show(row);
+    rows.push(row);
+  }
+  return rows;
+}
+
+function show(row: object): void {
+  const text = Object.entries(row)
+    .map(([key, value]) => `${key} ${value}`)
+    .join(' · ');
+  process.stdout.write(`  ${text}\n`);
+}
