@@ -9,7 +9,9 @@ export const BundlePath = z
   .min(1)
   .max(240)
   .refine(
-    (path) => !/[\\:*?"<>|\0]/.test(path) && path.split('/').every((part) => part !== '' && part !== '.' && part !== '..'),
+    (path) =>
+      !/[\\:*?"<>|\0]/.test(path) &&
+      path.split('/').every((part) => part !== '' && part !== '.' && part !== '..'),
     'a relative path inside the bundle, with forward slashes',
   );
 
@@ -23,46 +25,59 @@ const common = {
 const fileInput = {
   ...common,
   default: BundlePath.optional().describe('a file of the bundle'),
-  maxBytes: z.int().positive().default(512 * 1024 * 1024),
+  maxBytes: z
+    .int()
+    .positive()
+    .default(512 * 1024 * 1024),
 };
 
 /** One input that a job may set. */
 export const InputDefinition = z.discriminatedUnion('type', [
-  z.object({
-    type: z.literal('text'),
-    ...common,
-    default: z.string().optional(),
-    minLength: z.int().nonnegative().default(0).describe('in characters as people count them'),
-    maxLength: z.int().positive().max(100_000).default(1000),
-    multiline: z.boolean().default(false),
-  }).strict(),
-  z.object({
-    type: z.literal('number'),
-    ...common,
-    default: z.number().optional(),
-    min: z.number().optional(),
-    max: z.number().optional(),
-    integer: z.boolean().default(false),
-  }).strict(),
+  z
+    .object({
+      type: z.literal('text'),
+      ...common,
+      default: z.string().optional(),
+      minLength: z.int().nonnegative().default(0).describe('in characters as people count them'),
+      maxLength: z.int().positive().max(100_000).default(1000),
+      multiline: z.boolean().default(false),
+    })
+    .strict(),
+  z
+    .object({
+      type: z.literal('number'),
+      ...common,
+      default: z.number().optional(),
+      min: z.number().optional(),
+      max: z.number().optional(),
+      integer: z.boolean().default(false),
+    })
+    .strict(),
   z.object({ type: z.literal('color'), ...common, default: Color.optional() }).strict(),
   z.object({ type: z.literal('boolean'), ...common, default: z.boolean().optional() }).strict(),
-  z.object({
-    type: z.literal('choice'),
-    ...common,
-    default: z.string().optional(),
-    options: z.array(z.string().min(1).max(200)).min(1).max(200),
-  }).strict(),
+  z
+    .object({
+      type: z.literal('choice'),
+      ...common,
+      default: z.string().optional(),
+      options: z.array(z.string().min(1).max(200)).min(1).max(200),
+    })
+    .strict(),
   z.object({ type: z.literal('image'), ...fileInput }).strict(),
-  z.object({
-    type: z.literal('audio'),
-    ...fileInput,
-    maxSeconds: z.number().positive().max(86_400).default(3600),
-  }).strict(),
-  z.object({
-    type: z.literal('video'),
-    ...fileInput,
-    maxSeconds: z.number().positive().max(86_400).default(3600),
-  }).strict(),
+  z
+    .object({
+      type: z.literal('audio'),
+      ...fileInput,
+      maxSeconds: z.number().positive().max(86_400).default(3600),
+    })
+    .strict(),
+  z
+    .object({
+      type: z.literal('video'),
+      ...fileInput,
+      maxSeconds: z.number().positive().max(86_400).default(3600),
+    })
+    .strict(),
   z.object({ type: z.literal('font'), ...fileInput }).strict(),
 ]);
 export type InputDefinition = z.infer<typeof InputDefinition>;
@@ -77,33 +92,53 @@ export const BundledFont = z
 
 /** Where an input goes in a Lottie file. Layers and assets are addressed by name (`nm`) or id. */
 export const LottieBinding = z.discriminatedUnion('to', [
-  z.object({
-    to: z.literal('text'),
-    input: InputName,
-    layer: z.string().min(1).describe('name of a text layer, or path "Precomp/Layer"'),
-    shrink: z.boolean().default(true).describe('reduce the size until the text fits its box or the frame'),
-  }).strict(),
-  z.object({
-    to: z.literal('color'),
-    input: InputName,
-    layer: z.string().min(1).describe('solid, shape or text layer: its colour, all fills of a shape layer'),
-    shape: z.string().optional().describe('only fills and strokes of the group or item of this name'),
-    stroke: z.boolean().default(false).describe('strokes instead of fills'),
-  }).strict(),
-  z.object({ to: z.literal('slot'), input: InputName, slot: z.string().min(1).describe('id in the file’s slots') }).strict(),
-  z.object({
-    to: z.literal('image'),
-    input: InputName,
-    asset: z.string().min(1).describe('id of an image asset'),
-    fit: z.enum(['contain', 'cover', 'stretch']).default('contain'),
-  }).strict(),
+  z
+    .object({
+      to: z.literal('text'),
+      input: InputName,
+      layer: z.string().min(1).describe('name of a text layer, or path "Precomp/Layer"'),
+      shrink: z.boolean().default(true).describe('reduce the size until the text fits its box or the frame'),
+    })
+    .strict(),
+  z
+    .object({
+      to: z.literal('color'),
+      input: InputName,
+      layer: z.string().min(1).describe('solid, shape or text layer: its colour, all fills of a shape layer'),
+      shape: z.string().optional().describe('only fills and strokes of the group or item of this name'),
+      stroke: z.boolean().default(false).describe('strokes instead of fills'),
+    })
+    .strict(),
+  z
+    .object({
+      to: z.literal('slot'),
+      input: InputName,
+      slot: z.string().min(1).describe('id in the file’s slots'),
+    })
+    .strict(),
+  z
+    .object({
+      to: z.literal('image'),
+      input: InputName,
+      asset: z.string().min(1).describe('id of an image asset'),
+      fit: z.enum(['contain', 'cover', 'stretch']).default('contain'),
+    })
+    .strict(),
   z.object({ to: z.literal('visible'), input: InputName, layer: z.string().min(1) }).strict(),
-  z.object({ to: z.literal('opacity'), input: InputName, layer: z.string().min(1).describe('number input, 0–100') }).strict(),
-  z.object({
-    to: z.literal('font'),
-    input: InputName,
-    font: z.string().min(1).describe('fName that the given font replaces'),
-  }).strict(),
+  z
+    .object({
+      to: z.literal('opacity'),
+      input: InputName,
+      layer: z.string().min(1).describe('number input, 0–100'),
+    })
+    .strict(),
+  z
+    .object({
+      to: z.literal('font'),
+      input: InputName,
+      font: z.string().min(1).describe('fName that the given font replaces'),
+    })
+    .strict(),
 ]);
 export type LottieBinding = z.infer<typeof LottieBinding>;
 
@@ -112,15 +147,37 @@ const LottieSection = z
     file: BundlePath,
     fonts: z.array(BundledFont).default([]),
     bind: z.array(LottieBinding).default([]),
-    audio: z.union([BundlePath, z.object({ input: InputName }).strict()]).optional().describe('sound track'),
+    audio: z
+      .union([BundlePath, z.object({ input: InputName }).strict()])
+      .optional()
+      .describe('sound track'),
+    background: z
+      .object({ input: InputName })
+      .strict()
+      .optional()
+      .describe('colour input that fills what the composition does not cover'),
   })
   .strict();
 
 /** One `-i` of the FFmpeg engine, in order: a file of the bundle, an input, or a generated source. */
 export const FfmpegSource = z.union([
   z.object({ file: BundlePath, loop: z.boolean().default(false) }).strict(),
-  z.object({ input: InputName, loop: z.boolean().default(false).describe('repeat a still image'), otherwise: z.string().optional().describe('lavfi source when the input is not given') }).strict(),
-  z.object({ generate: z.string().min(1).max(4000).describe('a lavfi source; {width} {height} {fps} {duration} are filled in') }).strict(),
+  z
+    .object({
+      input: InputName,
+      loop: z.boolean().default(false).describe('repeat a still image'),
+      otherwise: z.string().optional().describe('lavfi source when the input is not given'),
+    })
+    .strict(),
+  z
+    .object({
+      generate: z
+        .string()
+        .min(1)
+        .max(4000)
+        .describe('a lavfi source; {width} {height} {fps} {duration} are filled in'),
+    })
+    .strict(),
 ]);
 
 /**
@@ -195,9 +252,16 @@ export const ManifestSchema = z
     composition: Composition,
     inputs: z.record(InputName, InputDefinition).default({}),
     engines: z
-      .object({ lottie: LottieSection.optional(), ffmpeg: FfmpegSection.optional(), mock: MockSection.optional() })
+      .object({
+        lottie: LottieSection.optional(),
+        ffmpeg: FfmpegSection.optional(),
+        mock: MockSection.optional(),
+      })
       .strict()
-      .refine((engines) => Object.values(engines).some((engine) => engine !== undefined), 'at least one engine'),
+      .refine(
+        (engines) => Object.values(engines).some((engine) => engine !== undefined),
+        'at least one engine',
+      ),
     outputs: z.array(OutputDefinition).min(1).max(32),
   })
   .strict();
