@@ -1,10 +1,10 @@
 /** How soon an idle agent starts what was submitted, and what thousands of beating agents cost. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { newId } from '../../src/lib/ids.ts';
-import { initFarm, startControlProcess } from './farm-process.ts';
-import { LoadClient, percentile } from './load-client.ts';
-import { JOB_REQUEST, type NodeKey, addNode } from './queue.ts';
-import { pushBenchTemplate } from './bench-template.ts';
+import { mockTemplate, startFarm } from '../helpers/farm.ts';
+import { LoadClient, percentile } from '../helpers/load-client.ts';
+import { cpuSeconds, round, rssMb } from './process-usage.ts';
+import { addNode, JOB_REQUEST, type NodeKey } from './queue.ts';
 
 export interface LatencyFigures {
   readonly waitingAgents: number;
@@ -15,14 +15,13 @@ export interface LatencyFigures {
 
 /** submit → the claim's answer has arrived at an agent, with this many agents waiting in a long-poll. */
 export async function benchLatency(waiting: number, submits: number): Promise<LatencyFigures> {
-  const farm = await initFarm();
-  const control = await startControlProcess(farm);
-  const operator = new LoadClient(farm.url, farm.token, 2);
+  await using farm = await startFarm({ mode: 'built' });
   const polls = new LoadClient(farm.url, farm.token, waiting + 8);
   try {
-    await pushBenchTemplate(farm);
+    await farm.pushTemplate(mockTemplate('bench', 0));
     const nodes: NodeKey[] = [];
-    for (let n = 0; n < Math.min(waiting, 100); n += 1) nodes.push(await addNode(operator, `node-${n}`, 'mock'));
+    for (let n = 0; n < Math.min(waiting, 100); n += 1)
+      nodes.push(await addNode(farm.client, `node-${n}`, 'mock'));
     let started: (() => void) | undefined;
     let ended = false;
     const poll = async (n: number): Promise<void> => {
@@ -44,19 +43,22 @@ export async function benchLatency(waiting: number, submits: number): Promise<La
         started = resolve;
       });
       const at = performance.now();
-      await operator.call('POST', '/v1/jobs', JOB_REQUEST);
+      await farm.client.call('POST', '/v1/jobs', JOB_REQUEST);
       await taken;
       samples.push(performance.now() - at);
     }
-    const rssMb = control.rssMb();
+    const rss = rssMb(farm.control());
     ended = true;
     await polls.close();
     await Promise.all(all);
-    return { waitingAgents: waiting, p50Ms: round(percentile(samples, 0.5)), p99Ms: round(percentile(samples, 0.99)), rssMb };
+    return {
+      waitingAgents: waiting,
+      p50Ms: round(percentile(samples, 0.5)),
+      p99Ms: round(percentile(samples, 0.99)),
+      rssMb: rss,
+    };
   } finally {
-    await operator.close();
-    await control.stop();
-    await farm.remove();
+    await polls.close();
   }
 }
 
@@ -70,9 +72,12 @@ export interface HeartbeatFigures {
 }
 
 /** `agents` nodes beating every `everySeconds`, for `seconds`. */
-export async function benchHeartbeats(agents: number, everySeconds: number, seconds: number): Promise<HeartbeatFigures> {
-  const farm = await initFarm();
-  const control = await startControlProcess(farm);
+export async function benchHeartbeats(
+  agents: number,
+  everySeconds: number,
+  seconds: number,
+): Promise<HeartbeatFigures> {
+  await using farm = await startFarm({ mode: 'built' });
   const client = new LoadClient(farm.url, farm.token, 64);
   try {
     const nodes: NodeKey[] = [];
@@ -84,7 +89,7 @@ export async function benchHeartbeats(agents: number, everySeconds: number, seco
     }
     await delay(1000);
     let beats = 0;
-    const cpu = control.cpuSeconds();
+    const cpu = cpuSeconds(farm.control());
     const startedAt = performance.now();
     const open = new Set<Promise<void>>();
     const total = Math.round((agents * seconds) / everySeconds);
@@ -105,22 +110,16 @@ export async function benchHeartbeats(agents: number, everySeconds: number, seco
     }
     await Promise.all(open);
     const elapsed = (performance.now() - startedAt) / 1000;
-    const used = control.cpuSeconds() - cpu;
+    const used = cpuSeconds(farm.control()) - cpu;
     return {
       agents,
       everySeconds,
       beatsPerSecond: Math.round(beats / elapsed),
       // Normalised to the wanted rate: the load generator shares the machine and may fall behind.
       cpuShare: round((used / beats) * (agents / everySeconds)),
-      rssMb: control.rssMb(),
+      rssMb: rssMb(farm.control()),
     };
   } finally {
     await client.close();
-    await control.stop();
-    await farm.remove();
   }
-}
-
-function round(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }

@@ -5,12 +5,12 @@
 import { join } from 'node:path';
 import { systemClock } from '../../src/lib/clock.ts';
 import { newId } from '../../src/lib/ids.ts';
-import type { JobWithTasks, NewJob, Store } from '../../src/store/store.ts';
-import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import type { EngineName } from '../../src/protocol/names.ts';
-import { LoadClient, percentile, runWorkers } from './load-client.ts';
-import { type Farm, initFarm, startControlProcess } from './farm-process.ts';
-import { pushBenchTemplate } from './bench-template.ts';
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
+import type { JobWithTasks, NewJob, Store } from '../../src/store/store.ts';
+import { type Farm, mockTemplate, startFarm } from '../helpers/farm.ts';
+import { LoadClient, percentile, runWorkers } from '../helpers/load-client.ts';
+import { cpuSeconds, round, rssMb } from './process-usage.ts';
 
 export interface NodeKey {
   readonly id: string;
@@ -56,22 +56,18 @@ export async function benchQueue(
   operations: number,
   report: (row: QueueFigures) => void,
 ): Promise<QueueFigures[]> {
-  const farm = await initFarm();
+  await using farm = await startFarm({ mode: 'built' });
+  const { nodes, misfit, sample } = await prepareFarm(farm, Math.max(...workerCounts));
   const rows: QueueFigures[] = [];
-  try {
-    const { nodes, misfit, sample } = await prepareFarm(farm, Math.max(...workerCounts));
-    for (const size of sizes) {
-      await seedJobs(farm, sample, size);
-      for (const workers of workerCounts) {
-        const row = await measure(farm, size, workers, operations, nodes, misfit);
-        report(row);
-        rows.push(row);
-      }
+  for (const size of sizes) {
+    await seedJobs(farm, sample, size);
+    for (const workers of workerCounts) {
+      const row = await measure(farm, size, workers, operations, nodes, misfit);
+      report(row);
+      rows.push(row);
     }
-    return rows;
-  } finally {
-    await farm.remove();
   }
+  return rows;
 }
 
 /** Template, nodes that can render it, one that cannot, and one job as the store keeps it (to copy). */
@@ -79,25 +75,17 @@ export async function prepareFarm(
   farm: Farm,
   nodeCount: number,
 ): Promise<{ nodes: NodeKey[]; misfit: NodeKey; sample: JobWithTasks }> {
-  const control = await startControlProcess(farm);
-  const client = new LoadClient(farm.url, farm.token, 8);
-  try {
-    await pushBenchTemplate(farm);
-    const nodes: NodeKey[] = [];
-    for (let n = 0; n < nodeCount; n += 1) nodes.push(await addNode(client, `node-${n}`, 'mock'));
-    const misfit = await addNode(client, 'misfit', 'ffmpeg');
-    const answer = await client.call('POST', '/v1/jobs', JOB_REQUEST);
-    if (answer.status >= 300) throw new Error(`submit refused: ${JSON.stringify(answer.body)}`);
-    await client.close();
-    await control.stop();
-    const store = await openStore(farm);
-    const [sample] = await store.listJobs({ limit: 1 });
-    await store.close();
-    if (sample === undefined) throw new Error('the submitted job is not in the store');
-    return { nodes, misfit, sample };
-  } finally {
-    await control.stop();
-  }
+  await farm.pushTemplate(mockTemplate('bench', 0));
+  const nodes: NodeKey[] = [];
+  for (let n = 0; n < nodeCount; n += 1) nodes.push(await addNode(farm.client, `node-${n}`, 'mock'));
+  const misfit = await addNode(farm.client, 'misfit', 'ffmpeg');
+  await submitOne(farm.client);
+  await farm.control().stop();
+  const store = await openStore(farm);
+  const [sample] = await store.listJobs({ limit: 1 });
+  await store.close();
+  if (sample === undefined) throw new Error('the submitted job is not in the store');
+  return { nodes, misfit, sample };
 }
 
 /** Creates a node and registers it with one engine. */
@@ -137,21 +125,21 @@ async function measure(
   nodes: readonly NodeKey[],
   misfit: NodeKey,
 ): Promise<QueueFigures> {
-  const control = await startControlProcess(farm);
+  const control = await farm.startControl();
   const client = new LoadClient(farm.url, farm.token, workers);
   try {
     await runWorkers(workers, 200, () => submitOne(client)); // warm: compiled code, prepared statements
-    let cpu = control.cpuSeconds();
+    let cpu = cpuSeconds(control);
     const submitMs = await runWorkers(workers, operations, () => submitOne(client));
-    const cpuMsPerSubmit = ((control.cpuSeconds() - cpu) * 1000) / operations;
+    const cpuMsPerSubmit = ((cpuSeconds(control) - cpu) * 1000) / operations;
 
     const claimMs: number[] = [];
     const cycle = (n: number) => cycleOne(client, nodeOf(nodes, n % workers), claimMs);
     await runWorkers(workers, 100, cycle);
     claimMs.length = 0;
-    cpu = control.cpuSeconds();
+    cpu = cpuSeconds(control);
     const cycleMs = await runWorkers(workers, operations, cycle);
-    const cpuMsPerCycle = ((control.cpuSeconds() - cpu) * 1000) / operations;
+    const cpuMsPerCycle = ((cpuSeconds(control) - cpu) * 1000) / operations;
 
     const fruitless: number[] = [];
     await runWorkers(1, 300, async () => {
@@ -170,7 +158,7 @@ async function measure(
       claimP50Ms: round(percentile(claimMs, 0.5)),
       claimP99Ms: round(percentile(claimMs, 0.99)),
       fruitlessClaimP50Ms: round(percentile(fruitless, 0.5)),
-      rssMb: control.rssMb(),
+      rssMb: rssMb(control),
     };
   } finally {
     await client.close();
@@ -221,15 +209,11 @@ export async function seedJobs(farm: Farm, sample: JobWithTasks, size: number): 
 }
 
 function openStore(farm: Farm): Promise<Store> {
-  return openSqliteStore({ path: join(farm.home, 'flatrender.db'), clock: systemClock });
+  return openSqliteStore({ path: join(farm.home, '.flatrender', 'flatrender.db'), clock: systemClock });
 }
 
 function nodeOf(nodes: readonly NodeKey[], n: number): NodeKey {
   const node = nodes[n];
   if (node === undefined) throw new Error(`no node ${n}`);
   return node;
-}
-
-function round(value: number): number {
-  return Math.round(value * 1000) / 1000;
 }

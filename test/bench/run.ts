@@ -11,7 +11,12 @@ import { packageRoot } from '../../src/lib/paths.ts';
 const SECTIONS: Record<string, (full: boolean) => Promise<unknown>> = {
   queue: async (full) => {
     const { benchQueue } = await import('./queue.ts');
-    return benchQueue(full ? [1_000, 50_000, 1_000_000] : [1_000, 50_000], [1, 16, 64], full ? 4000 : 1500, show);
+    return benchQueue(
+      full ? [1_000, 50_000, 1_000_000] : [1_000, 50_000],
+      [1, 16, 64],
+      full ? 4000 : 1500,
+      show,
+    );
   },
   latency: async (full) => {
     const { benchLatency } = await import('./latency.ts');
@@ -40,7 +45,9 @@ const isFull = args.includes('--full');
 const wanted = args.filter((arg) => !arg.startsWith('--'));
 const unknown = wanted.filter((name) => !Object.hasOwn(SECTIONS, name));
 if (unknown.length > 0) {
-  process.stderr.write(`unknown section: ${unknown.join(', ')}; there are: ${Object.keys(SECTIONS).join(', ')}\n`);
+  process.stderr.write(
+    `unknown section: ${unknown.join(', ')}; there are: ${Object.keys(SECTIONS).join(', ')}\n`,
+  );
   process.exit(2);
 }
 
@@ -50,7 +57,12 @@ for (const [name, run] of Object.entries(SECTIONS)) {
   process.stdout.write(`\n${name}\n`);
   results[name] = await run(isFull);
 }
-const machine = { node: process.version, kernel: release(), cpu: cpus()[0]?.model ?? '', cores: cpus().length };
+const machine = {
+  node: process.version,
+  kernel: release(),
+  cpu: cpus()[0]?.model ?? '',
+  cores: cpus().length,
+};
 const directory = join(packageRoot(), '.bench');
 await mkdir(directory, { recursive: true });
 const at = new Date().toISOString();
@@ -58,7 +70,10 @@ const file = join(directory, `${at.replaceAll(':', '-')}.json`);
 await writeFile(file, `${JSON.stringify({ at, machine, full: isFull, results }, null, 2)}\n`);
 process.stdout.write(`\nstored in ${file}\n`);
 
-async function each<A, R extends object>(inputs: readonly A[], measure: (input: A) => Promise<R>): Promise<R[]> {
+async function each<A, R extends object>(
+  inputs: readonly A[],
+  measure: (input: A) => Promise<R>,
+): Promise<R[]> {
   const rows: R[] = [];
   for (const input of inputs) {
     const row = await measure(input);

@@ -60,7 +60,11 @@ export class LoadClient {
 }
 
 /** Runs `total` operations with `workers` at a time; returns wall milliseconds. */
-export async function runWorkers(workers: number, total: number, operation: (n: number) => Promise<void>): Promise<number> {
+export async function runWorkers(
+  workers: number,
+  total: number,
+  operation: (n: number) => Promise<void>,
+): Promise<number> {
   let next = 0;
   const startedAt = performance.now();
   await Promise.all(
