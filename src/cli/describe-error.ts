@@ -63,8 +63,9 @@ function isUsageError(thrown: unknown): thrown is OclifError {
 
 function usageError(error: OclifError, command: string | undefined): FlatrenderError {
   const message = error.message
+    .replace(/^Parsing (--\S+)\s+/, '$1: ')
     .split('\n')
-    .filter((line) => !line.startsWith('See more help with'))
+    .filter((line) => !/^(See more help with|The following errors? occurred)/.test(line))
     .map((line) => line.trim())
     .filter((line) => line !== '')
     .join('\n');

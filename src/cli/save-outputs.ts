@@ -113,11 +113,7 @@ async function planPaths<T extends { job: Pick<JobView, 'id' | 'name'>; output: 
     const there = await stat(path).catch(() => null);
     if (there?.isDirectory())
       throw new FlatrenderError('USAGE', `${path} is a directory`, { hint: 'choose another --output' });
-    if (there && !force) {
-      throw new FlatrenderError('OUTPUT_EXISTS', `${path} exists already`, {
-        hint: 'add --force to replace it, or choose another place with --output',
-      });
-    }
+    if (there && !force) throw existsAlready(path);
     const wanted = extname(output.fileName);
     if (!intoDirectory && extname(path).toLowerCase() !== wanted) {
       throw new FlatrenderError(
@@ -145,4 +141,20 @@ function fileNameOf(job: Pick<JobView, 'id' | 'name'>, output: Output): string {
 async function isDirectory(target: string): Promise<boolean> {
   if (/[/\\]$/.test(target)) return true;
   return (await stat(target).catch(() => null))?.isDirectory() ?? false;
+}
+
+/**
+ * Looks, before anything is rendered, whether the destination will do: OUTPUT_EXISTS for a file that is there while
+ * `force` is not set.
+ */
+export async function checkTarget(target: string | undefined, force: boolean): Promise<void> {
+  if (target === undefined || force) return;
+  const there = await stat(target).catch(() => null);
+  if (there?.isFile()) throw existsAlready(resolve(target));
+}
+
+function existsAlready(path: string): FlatrenderError {
+  return new FlatrenderError('OUTPUT_EXISTS', `${path} exists already`, {
+    hint: 'add --force to replace it, or choose another place with --output',
+  });
 }

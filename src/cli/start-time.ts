@@ -31,12 +31,26 @@ function readTime(text: string, now: number): Date | null {
     if (at.getTime() <= now) at.setDate(at.getDate() + 1);
     return at;
   }
-  if (/^\+(\d+[smhd])+$/.test(text)) {
-    const ms = [...text.matchAll(/(\d+)([smhd])/g)].reduce(
-      (sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? 0),
-      0,
-    );
-    return new Date(now + ms);
+  if (text.startsWith('+')) {
+    const ms = durationOf(text.slice(1));
+    return ms === null ? null : new Date(now + ms);
   }
   return /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/.test(text) ? new Date(text) : null;
+}
+
+/** `90s`, `10m`, `12h`, `90d`, or several (`1h30m`) in milliseconds; USAGE, naming the flag, for anything else. */
+export function parseDuration(text: string, flag: string): number {
+  const ms = durationOf(text.trim());
+  if (ms !== null && ms > 0) return ms;
+  throw new FlatrenderError('USAGE', `${flag}: "${text}" is not a length of time`, {
+    hint: 'write 90s, 10m, 12h or 90d',
+  });
+}
+
+function durationOf(text: string): number | null {
+  if (!/^(\d{1,9}[smhd])+$/.test(text)) return null;
+  return [...text.matchAll(/(\d+)([smhd])/g)].reduce(
+    (sum, [, count, unit]) => sum + Number(count) * (UNIT_MS[unit ?? ''] ?? 0),
+    0,
+  );
 }

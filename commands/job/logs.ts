@@ -1,0 +1,35 @@
+import { Args, Flags } from '@oclif/core';
+import { ClientCommand } from '../../src/cli/client-command.ts';
+import { type LogLine, readJobLog } from '../../src/cli/job-log.ts';
+import { paint } from '../../src/cli/paint.ts';
+
+export default class JobLogs extends ClientCommand {
+  static override summary = 'Print what the nodes logged for a job';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> j01h2x3y4z5a6b7c8',
+    '<%= config.bin %> <%= command.id %> j01h2x3y4z5a6b7c8 --follow',
+  ];
+  static override args = { job: Args.string({ required: true, description: 'job id' }) };
+  static override flags = {
+    follow: Flags.boolean({ char: 'f', description: 'wait for more until the job is over' }),
+    task: Flags.string({ helpValue: '<id>', description: 'only this task' }),
+  };
+
+  async run(): Promise<{ lines: readonly LogLine[] }> {
+    const { args, flags } = await this.parse(JobLogs);
+    const kept: LogLine[] = [];
+    let last = '';
+    for await (const line of readJobLog(this.api, args.job, { follow: flags.follow, signal: this.signal })) {
+      if (flags.task !== undefined && line.task !== flags.task) continue;
+      if (this.jsonEnabled()) kept.push(line);
+      const attempt = `${line.task} attempt ${line.epoch}`;
+      if (attempt !== last) this.print(paint('bold', `${attempt}:`));
+      last = attempt;
+      this.print(
+        `${paint('dim', line.at)} ${line.stream === 'agent' ? paint('busy', 'agent ') : 'engine'} ${line.line}`,
+      );
+    }
+    if (last === '' && kept.length === 0) this.note('nothing was logged');
+    return { lines: kept };
+  }
+}

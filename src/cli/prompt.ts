@@ -1,0 +1,36 @@
+/** Questions to people; every one has a flag that answers it beforehand. */
+import { FlatrenderError } from '../lib/errors.ts';
+import { isInteractive } from './paint.ts';
+
+/** Asks yes or no unless `yes`. ABORTED on a no; USAGE where nobody can be asked. */
+export async function confirm(question: string, yes: boolean): Promise<void> {
+  if (yes) return;
+  if (!isInteractive()) {
+    throw new FlatrenderError('USAGE', `not confirmed: ${question}`, { hint: 'add --yes' });
+  }
+  const { default: inquirer } = await import('inquirer');
+  const prompt = inquirer.createPromptModule({ output: process.stderr });
+  const { sure } = await prompt<{ sure: boolean }>([
+    { type: 'confirm', name: 'sure', message: question, default: false },
+  ]);
+  if (!sure) throw new FlatrenderError('ABORTED', 'nothing was changed');
+}
+
+/** Asks for a text, or a secret that is not shown; `flag` is named where nobody can be asked. */
+export async function ask(
+  question: string,
+  flag: string,
+  options: { readonly secret?: boolean; readonly default?: string | undefined } = {},
+): Promise<string> {
+  if (!isInteractive()) {
+    throw new FlatrenderError('USAGE', `${flag} is missing`, { hint: `add ${flag}` });
+  }
+  const { default: inquirer } = await import('inquirer');
+  const prompt = inquirer.createPromptModule({ output: process.stderr });
+  const { answer } = await prompt<{ answer: string }>([
+    options.secret
+      ? { type: 'password', name: 'answer', message: question, mask: '*' }
+      : { type: 'input', name: 'answer', message: question, default: options.default },
+  ]);
+  return answer.trim();
+}
