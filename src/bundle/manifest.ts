@@ -227,6 +227,7 @@ export const OutputDefinition = z.union([
     })
     .strict(),
 ]);
+export type OutputDefinition = z.infer<typeof OutputDefinition>;
 
 const Composition = z
   .object({

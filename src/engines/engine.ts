@@ -1,15 +1,11 @@
 /** What every engine is: a probe and a render. The agent runs both in a child process (`engine-host.ts`). */
+import type { EngineInput } from '../bundle/engine-inputs.ts';
 import type { Manifest } from '../bundle/manifest.ts';
 import type { EngineName } from '../protocol/names.ts';
 import type { OutputSpec, TaskPhase } from '../protocol/jobs.ts';
 import type { EngineInfo } from '../protocol/nodes.ts';
 
-/** An input as an engine sees it: data, or an absolute path of a verified local file. */
-export type EngineInput =
-  | { readonly type: 'text' | 'color' | 'choice'; readonly value: string }
-  | { readonly type: 'number'; readonly value: number }
-  | { readonly type: 'boolean'; readonly value: boolean }
-  | { readonly type: 'image' | 'audio' | 'video' | 'font'; readonly path: string };
+export type { EngineInput } from '../bundle/engine-inputs.ts';
 
 /** Everything an engine needs; plain data, so that it travels to the child process as JSON. */
 export interface RenderRequest {
