@@ -1,10 +1,10 @@
 /** How soon an idle agent starts what was submitted, and what thousands of beating agents cost. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { newId } from '../../src/lib/ids.ts';
 import { mockTemplate, startFarm } from '../helpers/farm.ts';
 import { LoadClient, percentile } from '../helpers/load-client.ts';
+import { addNode, claimOnce, type NodeKey } from '../helpers/load-node.ts';
 import { cpuSeconds, round, rssMb } from './process-usage.ts';
-import { addNode, JOB_REQUEST, type NodeKey } from './queue.ts';
+import { JOB_REQUEST } from './queue.ts';
 
 export interface LatencyFigures {
   readonly waitingAgents: number;
@@ -27,12 +27,7 @@ export async function benchLatency(waiting: number, submits: number): Promise<La
     const poll = async (n: number): Promise<void> => {
       const node = nodes[n % nodes.length];
       while (!ended && node !== undefined) {
-        const answer = await polls.asNode(node, '/v1/agent/claim', {
-          claimId: newId('c', Date.now()),
-          freeSlots: 1,
-          waitMs: 60_000,
-        });
-        if (answer.status === 200) started?.();
+        if ((await claimOnce(polls, node, 60_000)) !== null) started?.();
       }
     };
     const all = Array.from({ length: waiting }, (_, n) => poll(n).catch(() => undefined));

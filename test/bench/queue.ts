@@ -5,17 +5,12 @@
 import { join } from 'node:path';
 import { systemClock } from '../../src/lib/clock.ts';
 import { newId } from '../../src/lib/ids.ts';
-import type { EngineName } from '../../src/protocol/names.ts';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import type { JobWithTasks, NewJob, Store } from '../../src/store/store.ts';
 import { type Farm, mockTemplate, startFarm } from '../helpers/farm.ts';
 import { LoadClient, percentile, runWorkers } from '../helpers/load-client.ts';
+import { addNode, claimOnce, completeOnce, type NodeKey } from '../helpers/load-node.ts';
 import { cpuSeconds, round, rssMb } from './process-usage.ts';
-
-export interface NodeKey {
-  readonly id: string;
-  readonly secret: string;
-}
 
 export interface QueueFigures {
   readonly storedJobs: number;
@@ -29,18 +24,6 @@ export interface QueueFigures {
   readonly fruitlessClaimP50Ms: number;
   readonly rssMb: number;
 }
-
-const RESULT = {
-  sha256: 'a'.repeat(64),
-  sizeBytes: 1000,
-  frames: 30,
-  durationMs: 1000,
-  width: 1920,
-  height: 1080,
-  codec: 'h264',
-  renderMs: 1,
-  overheadMs: 1,
-};
 
 /** About the size of a real submission (1.1 kB of JSON). */
 export const JOB_REQUEST = {
@@ -88,35 +71,6 @@ export async function prepareFarm(
   return { nodes, misfit, sample };
 }
 
-/** Creates a node and registers it with one engine. */
-export async function addNode(client: LoadClient, id: string, engine: EngineName): Promise<NodeKey> {
-  const created = await client.call('POST', '/v1/nodes', { id });
-  const node = { id, secret: String(created.body?.secret) };
-  const registered = await client.asNode(node, '/v1/agent/register', {
-    hostname: id,
-    roles: ['render'],
-    hostIp: '127.0.0.1',
-    machineId: id,
-    agentVersion: '0.0.0',
-    capabilities: {
-      os: 'linux',
-      arch: 'x64',
-      cpu: 'bench',
-      cores: 2,
-      system: {
-        gpu: null,
-        memory: { total: 1000, used: 100, free: 900 },
-        disk: { total: 1000, used: 100, free: 900 },
-      },
-      engines: [{ name: engine, available: true, version: '1' }],
-      tags: [],
-      maxConcurrentJobs: 64,
-    },
-  });
-  if (registered.status >= 300) throw new Error(`register refused: ${JSON.stringify(registered.body)}`);
-  return node;
-}
-
 async function measure(
   farm: Farm,
   size: number,
@@ -144,8 +98,8 @@ async function measure(
     const fruitless: number[] = [];
     await runWorkers(1, 300, async () => {
       const startedAt = performance.now();
-      const answer = await client.asNode(misfit, '/v1/agent/claim', claimBody(0));
-      if (answer.status !== 204) throw new Error(`a node without the engine was answered ${answer.status}`);
+      if ((await claimOnce(client, misfit, 0)) !== null)
+        throw new Error('a node without the engine got a task');
       fruitless.push(performance.now() - startedAt);
     });
     return {
@@ -173,20 +127,11 @@ async function submitOne(client: LoadClient): Promise<void> {
 
 async function cycleOne(client: LoadClient, node: NodeKey, claimMs: number[]): Promise<void> {
   const startedAt = performance.now();
-  const claim = await client.asNode(node, '/v1/agent/claim', claimBody(1000));
+  const task = await claimOnce(client, node, 1000);
   claimMs.push(performance.now() - startedAt);
-  const task = claim.body?.task as { id: string; epoch: number } | undefined;
-  if (task === undefined) throw new Error(`claim was answered ${claim.status}`);
-  const job = task.id.slice(0, task.id.lastIndexOf('.'));
-  const done = await client.asNode(node, `/v1/agent/tasks/${task.id}/complete`, {
-    epoch: task.epoch,
-    result: { ...RESULT, key: `outputs/${job}/${task.id}-${task.epoch}/main.mp4` },
-  });
-  if (done.status !== 200) throw new Error(`complete refused: ${JSON.stringify(done.body)}`);
-}
-
-function claimBody(waitMs: number): Record<string, unknown> {
-  return { claimId: newId('c', Date.now()), freeSlots: 1, waitMs };
+  if (task === null) throw new Error('nothing to claim');
+  const status = await completeOnce(client, node, task);
+  if (status !== 200) throw new Error(`complete was answered ${status}`);
 }
 
 /** Fills the store with copies of a real job until it holds `size`; straight into the store, the farm is down. */

@@ -1,0 +1,87 @@
+/** Nodes that claim and complete without rendering: they load the control plane, nothing else. */
+import { newId } from '../../src/lib/ids.ts';
+import type { EngineName } from '../../src/protocol/names.ts';
+import type { LoadClient } from './load-client.ts';
+
+export interface NodeKey {
+  readonly id: string;
+  readonly secret: string;
+}
+
+export interface ClaimedTask {
+  readonly id: string;
+  readonly jobId: string;
+  readonly epoch: number;
+}
+
+const RESULT = {
+  sha256: 'a'.repeat(64),
+  sizeBytes: 1000,
+  frames: 30,
+  durationMs: 1000,
+  width: 1920,
+  height: 1080,
+  codec: 'h264',
+  renderMs: 1,
+  overheadMs: 1,
+};
+
+/** Creates a node and registers it with one engine. */
+export async function addNode(
+  client: LoadClient,
+  id: string,
+  engine: EngineName,
+  tags: string[] = [],
+): Promise<NodeKey> {
+  const created = await client.call('POST', '/v1/nodes', { id });
+  const node = { id, secret: String(created.body?.secret) };
+  const registered = await client.asNode(node, '/v1/agent/register', {
+    hostname: id,
+    roles: ['render'],
+    hostIp: '127.0.0.1',
+    machineId: id,
+    agentVersion: '0.0.0',
+    capabilities: {
+      os: 'linux',
+      arch: 'x64',
+      cpu: 'none',
+      cores: 2,
+      system: {
+        gpu: null,
+        memory: { total: 1000, used: 100, free: 900 },
+        disk: { total: 1000, used: 100, free: 900 },
+      },
+      engines: [{ name: engine, available: true, version: '1' }],
+      tags,
+      maxConcurrentJobs: 64,
+    },
+  });
+  if (registered.status >= 300) throw new Error(`register refused: ${JSON.stringify(registered.body)}`);
+  return node;
+}
+
+/** One claim; null when nothing came within `waitMs`. */
+export async function claimOnce(
+  client: LoadClient,
+  node: NodeKey,
+  waitMs: number,
+): Promise<ClaimedTask | null> {
+  const answer = await client.asNode(node, '/v1/agent/claim', {
+    claimId: newId('c', Date.now()),
+    freeSlots: 1,
+    waitMs,
+  });
+  if (answer.status === 204) return null;
+  if (answer.status !== 200)
+    throw new Error(`claim was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+  return answer.body?.task as ClaimedTask;
+}
+
+/** Reports the task done; returns the HTTP status. */
+export async function completeOnce(client: LoadClient, node: NodeKey, task: ClaimedTask): Promise<number> {
+  const answer = await client.asNode(node, `/v1/agent/tasks/${task.id}/complete`, {
+    epoch: task.epoch,
+    result: { ...RESULT, key: `outputs/${task.jobId}/${task.id}-${task.epoch}/main.mp4` },
+  });
+  return answer.status;
+}
