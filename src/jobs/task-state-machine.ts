@@ -65,13 +65,18 @@ const claim: Rule = (task) =>
     previousAttempt: task.attempt === 'lost' ? 'superseded' : null,
   });
 
-const succeed: Rule = (task) => to(task, { state: 'succeeded', attempt: 'succeeded', avoid: 'nobody' });
+const succeed: Rule = (task) => to(task, { state: 'succeeded', attempt: 'succeeded' });
 
 const fail: Rule = (task, event) => {
   if (event.type !== 'fail') return null;
   const failures = task.failures + 1;
   const over = !event.retryable || failures >= event.policy.maxFailures;
-  return to(task, { state: over ? 'failed' : 'queued', failures, attempt: 'failed', avoid: 'attempt' });
+  return to(task, {
+    state: over ? 'failed' : 'queued',
+    failures,
+    attempt: 'failed',
+    avoid: over ? 'keep' : 'attempt',
+  });
 };
 
 const release: Rule = (task) => to(task, { state: 'queued', attempt: 'interrupted' });

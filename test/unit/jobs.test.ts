@@ -94,7 +94,7 @@ test('the fifth lost lease ends the task', () => {
   assert.equal(applyTaskEvent({ ...running, losses: 4 }, expire)?.state, 'failed');
 });
 
-test('a node that failed a task is avoided, until it succeeds or somebody retries it', () => {
+test('a node that failed a task is avoided until somebody retries it', () => {
   assert.equal(applyTaskEvent(running, EVENTS.fail)?.avoid, 'attempt');
   assert.equal(applyTaskEvent(running, EVENTS.expire)?.avoid, 'keep');
   assert.equal(applyTaskEvent(running, EVENTS.release)?.avoid, 'keep');

@@ -1,0 +1,59 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { Store } from '../store.ts';
+import type { Context } from './context.ts';
+import { closeDatabase, openDatabase } from './database.ts';
+import { GroupWriter } from './group-writer.ts';
+import { jobMethods } from './jobs.ts';
+import { leaseMethods } from './leases.ts';
+import { logMethods } from './logs.ts';
+import { Memory } from './memory.ts';
+import { nodeMethods } from './nodes.ts';
+import { retentionMethods } from './retention.ts';
+import { Sql } from './sql.ts';
+import { toStoreError } from './store-error.ts';
+import { templateMethods } from './templates.ts';
+import { tokenMethods } from './tokens.ts';
+
+export interface SqliteStoreOptions {
+  /** The database file; made when it is not there, with its directory, for this user only. */
+  readonly path: string;
+  readonly clock?: Clock;
+}
+
+/**
+ * Opens the store in one SQLite file, which belongs to this process until `close` or its end. ALREADY_RUNNING when
+ * another process has it, SCHEMA_NEWER when a newer flatrender wrote it, STORE_FAILED when it is damaged. Operations
+ * fail with STORE_FAILED or DISK_FULL; after either the next one tries again.
+ */
+export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Store> {
+  const db = openDatabase(path);
+  const sql = new Sql(db, path);
+  const memory = new Memory();
+  try {
+    memory.load(sql);
+  } catch (error) {
+    db.close();
+    throw toStoreError(error, path);
+  }
+  const writer = new GroupWriter({
+    sql,
+    path,
+    flush: () => memory.flush(sql),
+    reload: () => memory.load(sql),
+  });
+  const context: Context = { sql, memory, writer };
+  let closed: Promise<void> | undefined;
+  return {
+    ...jobMethods(context),
+    ...leaseMethods(context),
+    ...nodeMethods(context),
+    ...templateMethods(context),
+    ...tokenMethods(context),
+    ...logMethods(context),
+    ...retentionMethods(context),
+    close() {
+      closed ??= writer.close().then(() => closeDatabase(db, path));
+      return closed;
+    },
+  };
+}
