@@ -34,3 +34,15 @@ export async function ask(
   ]);
   return answer.trim();
 }
+
+/** A secret from stdin, up to its line break; USAGE when nothing comes. */
+export async function readSecret(): Promise<string> {
+  let text = '';
+  for await (const chunk of process.stdin) text += chunk;
+  const secret = text.trim();
+  if (secret === '')
+    throw new FlatrenderError('USAGE', 'nothing came on stdin', {
+      hint: 'echo "$TOKEN" | flatrender login …',
+    });
+  return secret;
+}

@@ -105,9 +105,10 @@ async function planPaths<T extends { job: Pick<JobView, 'id' | 'name'>; output: 
     );
   }
   const directory = resolve(target ?? '.');
+  const several = new Set(found.map(({ job }) => job.id)).size > 1;
   const plan = found.map((entry) => ({
     ...entry,
-    path: intoDirectory ? join(directory, fileNameOf(entry.job, entry.output)) : resolve(target),
+    path: intoDirectory ? join(directory, fileNameOf(entry.job, entry.output, several)) : resolve(target),
   }));
   for (const { path, output } of plan) {
     const there = await stat(path).catch(() => null);
@@ -128,14 +129,11 @@ async function planPaths<T extends { job: Pick<JobView, 'id' | 'name'>; output: 
   return plan;
 }
 
-/** `<template or job name>-<job>…`: unique over jobs, readable, safe on every file system. */
-function fileNameOf(job: Pick<JobView, 'id' | 'name'>, output: Output): string {
-  const name = (job.name ?? '')
-    .normalize('NFC')
-    .replace(/[^\p{L}\p{N}._-]+/gu, '-')
-    .replace(/^[-.]+|[-.]+$/g, '')
-    .slice(0, 60);
-  return `${name === '' ? job.id : `${name}-${job.id}`}-${output.name}${extname(output.fileName)}`;
+/** The control plane's name for it; with several jobs the job's id first, so that none hides another. */
+function fileNameOf(job: Pick<JobView, 'id'>, output: Output, several: boolean): string {
+  // The name comes over the wire: whatever it says, the file stays in the directory.
+  const name = output.fileName.replace(/[/\\:\x00-\x1f]/g, '-').replace(/^\.+/, '') || `${output.task}.bin`;
+  return several ? `${job.id}-${name}` : name;
 }
 
 async function isDirectory(target: string): Promise<boolean> {
