@@ -21,6 +21,7 @@ export const AgentSettings = z.object({
   leaseMs: z.int().positive(),
   claimWaitMs: z.int().positive().describe('longest long-poll'),
   previewMs: z.int().positive().describe('shortest time between two previews of a task'),
+  progressMs: z.int().positive().optional().describe('heartbeat interval while frames are rendered; default: a fifth of heartbeatMs, at least 1 s'),
   keepRenderingMs: z.int().positive().describe('how long to go on rendering while cut off'),
 });
 export type AgentSettings = z.infer<typeof AgentSettings>;
@@ -78,6 +79,7 @@ const Ref = z.object({ taskId: z.string(), epoch: z.int() });
 export const HeartbeatAnswer = z.object({
   serverTime: Instant,
   nextMs: z.int().positive(),
+  progressMs: z.int().positive().optional().describe('as in the settings'),
   cancel: z.array(Ref).describe('stop: an operator cancelled them'),
   lost: z.array(Ref).describe('stop and discard: another node has them, or they are over'),
   drain: z.boolean().describe('finish what runs, claim nothing'),

@@ -140,7 +140,8 @@ function answerBase(status: number, digest: string, params: string): string {
   return `"@status": ${status}\n"content-digest": ${digest}\n"@signature-params": ${params}`;
 }
 
-function mac(base: string, secret: string): Buffer {
+/** The signature of a signature base, as RFC 9421 section 3.3.3 computes it. */
+export function mac(base: string, secret: string | Uint8Array): Buffer {
   return createHmac('sha256', secret).update(base).digest();
 }
 

@@ -1,0 +1,257 @@
+/** One attempt from the claim to its report. */
+import { basename } from 'node:path';
+import { assetsOf, engineInputs } from '../bundle/engine-inputs.ts';
+import type { EngineSettings, Progress, RenderRequest, RenderResult } from '../engines/engine.ts';
+import type { EngineHosts } from '../engines/host-pool.ts';
+import { FlatrenderError } from '../lib/errors.ts';
+import type { ClaimAnswer, RemoteFile } from '../protocol/agent.ts';
+import type { ActiveTask } from './active-task.ts';
+import type { CachedEntry, ContentCache } from './content-cache.ts';
+import { type Delivered, type DeliveryOptions, deliver, fileDigest } from './delivery.ts';
+import { createLogShipper, type LogShipper } from './log-shipper.ts';
+import type { OutboxEntry, OutputEntry } from './outbox.ts';
+import { createPreviewSender } from './preview-sender.ts';
+import { taskErrorOf } from './task-error.ts';
+import { placeAsset, type TemplateCache } from './template-cache.ts';
+import { roomFor, type Workspaces } from './workspace.ts';
+
+export interface TaskRunnerOptions extends Omit<DeliveryOptions, 'isFresh'> {
+  readonly nodeId: string;
+  readonly hosts: EngineHosts;
+  readonly cache: ContentCache;
+  readonly templates: TemplateCache;
+  readonly workspaces: Workspaces;
+  readonly engineSettings: () => EngineSettings;
+}
+
+/** How an attempt ended here; `kept`: the agent stops, the report waits in the outbox. */
+export type Ended = Delivered | 'cancelled' | 'lost' | 'cut-off' | 'released' | 'kept';
+
+// Handing a lease back must not hold up a shutdown.
+const RELEASE_TIMEOUT_MS = 4_000;
+// Log lines are wanted, but not at the price of a late report.
+const LAST_LOGS_MS = 1_000;
+
+/** Runs the attempt; reports how it ended, never rejects because of the task. */
+export async function runTask(
+  claim: ClaimAnswer,
+  task: ActiveTask,
+  options: TaskRunnerOptions,
+): Promise<Ended> {
+  const { clock, logger, workspaces, outbox } = options;
+  const { taskId, epoch } = task;
+  const startedAt = clock.now();
+  const logs = createLogShipper({ api: options.api, task, clock, logger });
+  logger.info('task.started', { taskId, epoch, template: claim.task.template, engine: claim.task.engine });
+  let ended: Ended = 'kept';
+  try {
+    let entry: OutboxEntry;
+    try {
+      entry = await makeOutput(claim, task, startedAt, logs, options);
+    } catch (error) {
+      if (task.stopped !== null) {
+        ended = await giveUp(task, options);
+        return ended;
+      }
+      logger.warn('task.failed', { taskId, epoch, error });
+      const taskError = taskErrorOf(error);
+      logs.add('agent', `failed: ${taskError.code}: ${taskError.message}`);
+      entry = { kind: 'fail', taskId, epoch, error: taskError };
+    }
+    await outbox.put(entry);
+    task.isDelivering = true;
+    const lastLogs = logs.flush(LAST_LOGS_MS);
+    // After the report the lease is over and log lines are refused; while a file uploads there is time enough.
+    if (entry.kind === 'fail') await lastLogs;
+    ended = await finish(entry, task, { ...options, isFresh: true });
+    return ended;
+  } finally {
+    logs.close();
+    if (outbox.get(taskId, epoch)?.kind !== 'output')
+      await workspaces.remove(workspaces.pathOf(taskId, epoch));
+    logger.info('task.ended', { taskId, epoch, ended, ms: clock.now() - startedAt });
+  }
+}
+
+/** Delivers what the outbox holds of an attempt. */
+export async function finish(entry: OutboxEntry, task: ActiveTask, options: DeliveryOptions): Promise<Ended> {
+  task.isDelivering = true;
+  task.enter('upload');
+  try {
+    return await deliver(entry, task, options);
+  } catch (error) {
+    if (task.stopped === null) throw error;
+    return task.stopped === 'shutdown' ? 'kept' : task.stopped;
+  }
+}
+
+/** Hands the lease back at a shutdown; everything else that stops a task leaves nothing to say. */
+async function giveUp(task: ActiveTask, { api, logger }: TaskRunnerOptions): Promise<Ended> {
+  const { taskId, epoch, stopped } = task;
+  if (stopped !== 'shutdown') return stopped ?? 'cancelled';
+  try {
+    await api.release(
+      taskId,
+      { epoch, reason: 'the agent shuts down' },
+      AbortSignal.timeout(RELEASE_TIMEOUT_MS),
+    );
+  } catch (error) {
+    // The lease runs out by itself.
+    logger.warn('task.not-released', { taskId, epoch, error });
+  }
+  return 'released';
+}
+
+async function makeOutput(
+  claim: ClaimAnswer,
+  task: ActiveTask,
+  startedAt: number,
+  logs: LogShipper,
+  options: TaskRunnerOptions,
+): Promise<OutputEntry> {
+  const { clock, hosts, workspaces, templates, cache } = options;
+  const { signal, taskId, epoch } = task;
+  const workspace = await workspaces.create(taskId, epoch);
+  const room = roomFor(templates.missingBytes(claim.bundle, claim.assets), claim.task.output);
+  await workspaces.checkRoom(room, (bytes) => cache.free(bytes));
+  const files = await fetchFiles(claim, task, templates);
+  try {
+    task.enter('prepare');
+    const { bundle, assets } = files;
+    logs.add(
+      'agent',
+      `node ${options.nodeId}, attempt ${epoch}: template ${bundle.hit ? 'from cache' : 'downloaded'} in ${clock.now() - startedAt} ms`,
+    );
+    const paths = new Map<string, string>();
+    for (const asset of assetsOf(claim.task.inputs)) {
+      const entry = assets.get(asset.sha256);
+      if (entry) paths.set(asset.sha256, await placeAsset(entry, asset, workspace));
+    }
+    const request: RenderRequest = {
+      taskId,
+      engine: claim.task.engine,
+      bundleDir: bundle.path,
+      manifest: bundle.manifest,
+      inputs: engineInputs({
+        manifest: bundle.manifest,
+        values: claim.task.inputs,
+        assetPath: (sha256) => paths.get(sha256),
+        bundleDir: bundle.path,
+      }),
+      output: claim.task.output,
+      workspace,
+      settings: options.engineSettings(),
+    };
+    signal.throwIfAborted();
+    const began = clock.now();
+    const result = await render(request, task, logs, hosts, options);
+    const renderMs = clock.now() - began;
+    signal.throwIfAborted();
+    logs.add(
+      'agent',
+      `rendered ${result.frames} frames in ${renderMs} ms: ${result.sizeBytes} bytes, ${result.codec}`,
+    );
+    return await entryOf(task, workspace, result, { renderMs, startedAt });
+  } finally {
+    files[Symbol.dispose]();
+  }
+}
+
+async function render(
+  request: RenderRequest,
+  task: ActiveTask,
+  logs: LogShipper,
+  hosts: EngineHosts,
+  { api, clock, logger }: TaskRunnerOptions,
+): Promise<RenderResult> {
+  const onPreview = createPreviewSender({
+    api,
+    task,
+    clock,
+    logger,
+    previewMs: () => request.settings.previewMs,
+  });
+  return await hosts.render(request, {
+    signal: task.signal,
+    onProgress: (progress: Progress) => {
+      task.frame = progress.frame;
+      task.frames = progress.frames;
+      task.fps = progress.fps;
+      task.enter(progress.phase);
+    },
+    onPreview,
+    onLog: (line: string) => logs.add('engine', line),
+  });
+}
+
+async function entryOf(
+  task: ActiveTask,
+  workspace: string,
+  made: RenderResult,
+  times: { renderMs: number; startedAt: number },
+): Promise<OutputEntry> {
+  const { taskId, epoch } = task;
+  const sha256 = await fileDigest(made.path);
+  if (sha256 === '')
+    throw new FlatrenderError('OUTPUT_INVALID', `the rendered file ${made.path} cannot be read`);
+  const { frames, durationMs, width, height, codec, sizeBytes } = made;
+  const result = {
+    sha256,
+    sizeBytes,
+    frames,
+    durationMs: Math.round(durationMs),
+    width,
+    height,
+    codec,
+    renderMs: Math.round(times.renderMs),
+  };
+  const fileName = basename(made.path)
+    .replace(/[^A-Za-z0-9._-]/g, '_')
+    .slice(-100);
+  return {
+    kind: 'output',
+    taskId,
+    epoch,
+    path: made.path,
+    workspace,
+    fileName,
+    result,
+    startedAt: times.startedAt,
+    key: null,
+  };
+}
+
+interface Files extends Disposable {
+  readonly bundle: Awaited<ReturnType<TemplateCache['bundle']>>;
+  readonly assets: ReadonlyMap<string, CachedEntry>;
+}
+
+/** Fetches bundle and input files at the same time; when one fails, the others are let go. */
+async function fetchFiles(claim: ClaimAnswer, task: ActiveTask, templates: TemplateCache): Promise<Files> {
+  if (templates.missingBytes(claim.bundle, claim.assets) > 0) task.enter('download');
+  const others = new AbortController();
+  const signal = AbortSignal.any([task.signal, others.signal]);
+  const bundle = templates.bundle(claim.bundle, signal);
+  const assets = claim.assets.map(
+    async (file: RemoteFile) => [file.sha256, await templates.asset(file, signal)] as const,
+  );
+  const work = [bundle, ...assets];
+  try {
+    await Promise.all(work);
+  } catch (error) {
+    others.abort(error);
+    for (const done of await Promise.allSettled(work)) {
+      if (done.status === 'fulfilled')
+        (Array.isArray(done.value) ? done.value[1] : (done.value as CachedEntry))[Symbol.dispose]();
+    }
+    throw error;
+  }
+  const got = { bundle: await bundle, assets: new Map(await Promise.all(assets)) };
+  return {
+    ...got,
+    [Symbol.dispose]() {
+      got.bundle[Symbol.dispose]();
+      for (const entry of got.assets.values()) entry[Symbol.dispose]();
+    },
+  };
+}
