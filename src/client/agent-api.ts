@@ -40,10 +40,23 @@ const CLAIM_GRACE_MS = 10_000;
 
 /** The agent API over one signed connection pool. */
 export function createAgentApi(http: SignedHttp): AgentApi {
-  const post = async (name: RouteName, id: string | null, body: unknown, signal?: AbortSignal, timeoutMs?: number) => {
+  const post = async (
+    name: RouteName,
+    id: string | null,
+    body: unknown,
+    signal?: AbortSignal,
+    timeoutMs?: number,
+  ) => {
     const path = pathOf(name, id === null ? {} : { id });
     const bytes = Buffer.from(JSON.stringify(body));
-    return await http.send({ method: 'POST', path, body: bytes, contentType: 'application/json', signal, timeoutMs });
+    return await http.send({
+      method: 'POST',
+      path,
+      body: bytes,
+      contentType: 'application/json',
+      signal,
+      timeoutMs,
+    });
   };
   const ask = async <T extends z.ZodType>(
     schema: T,
@@ -57,12 +70,21 @@ export function createAgentApi(http: SignedHttp): AgentApi {
     register: (request, signal) => ask(AgentSettings, 'register', null, request, signal),
     async claim(request, signal) {
       const answer = await post('claim', null, request, signal, request.waitMs + CLAIM_GRACE_MS);
-      return answer.status === 204 || answer.body.length === 0 ? null : read(ClaimAnswer, 'claim', answer.body);
+      return answer.status === 204 || answer.body.length === 0
+        ? null
+        : read(ClaimAnswer, 'claim', answer.body);
     },
     heartbeat: (request, signal) => ask(HeartbeatAnswer, 'heartbeat', null, request, signal),
     async preview(taskId, epoch, jpeg, signal) {
       const path = pathOf('preview', { id: taskId });
-      await http.send({ method: 'PUT', path, query: `epoch=${epoch}`, body: jpeg, contentType: 'image/jpeg', signal });
+      await http.send({
+        method: 'PUT',
+        path,
+        query: `epoch=${epoch}`,
+        body: jpeg,
+        contentType: 'image/jpeg',
+        signal,
+      });
     },
     async log(taskId, request, signal) {
       await post('taskLog', taskId, request, signal);
@@ -88,9 +110,13 @@ function read<T extends z.ZodType>(schema: T, name: RouteName, body: Buffer): z.
 }
 
 function misunderstood(name: RouteName, why: string, cause: unknown): FlatrenderError {
-  return new FlatrenderError('UNAVAILABLE', `the control plane's answer to "${name}" is not understood: ${why}`, {
-    cause,
-    retryable: false,
-    hint: 'agent and control plane are of versions that do not fit; update the older one',
-  });
+  return new FlatrenderError(
+    'UNAVAILABLE',
+    `the control plane's answer to "${name}" is not understood: ${why}`,
+    {
+      cause,
+      retryable: false,
+      hint: 'agent and control plane are of versions that do not fit; update the older one',
+    },
+  );
 }

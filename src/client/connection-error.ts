@@ -23,7 +23,8 @@ export function connectionError(
   if (cause instanceof FlatrenderError) return cause;
   // node:net tries every address of a name and reports them together; the first says enough.
   const first: unknown = cause instanceof AggregateError ? cause.errors[0] : cause;
-  const system = first instanceof Error && 'code' in first && typeof first.code === 'string' ? first.code : undefined;
+  const system =
+    first instanceof Error && 'code' in first && typeof first.code === 'string' ? first.code : undefined;
   const reason = (system && REASONS[system]) ?? (first instanceof Error ? first.message : String(first));
   return new FlatrenderError(code, `${what}: ${reason}`, {
     cause,

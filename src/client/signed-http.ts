@@ -72,7 +72,12 @@ async function send(pool: Pool, options: SignedHttpOptions, call: SignedCall): P
   const query = call.query ?? '';
   const nonce = randomBytes(18).toString('base64url');
   const stamp = { created: Math.floor(clock.now() / 1000), nonce };
-  const signed = signRequest({ method: call.method, path: call.path, query }, call.body, { keyId, secret }, stamp);
+  const signed = signRequest(
+    { method: call.method, path: call.path, query },
+    call.body,
+    { keyId, secret },
+    stamp,
+  );
   const timeoutMs = call.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   const timeout = AbortSignal.timeout(timeoutMs);
   let status: number;
@@ -122,24 +127,39 @@ function verify(answer: RawAnswer, expected: { nonce: string; secret: string }):
  * What an answer that is no success means. Unsigned ones decide nothing: a 401 cannot be signed with a secret that the
  * two sides do not share, and 5xx may come from a proxy in between; anything else unsigned is not our control plane.
  */
-function errorOf(answer: RawAnswer, unsigned: FlatrenderError | undefined, options: SignedHttpOptions): FlatrenderError {
+function errorOf(
+  answer: RawAnswer,
+  unsigned: FlatrenderError | undefined,
+  options: SignedHttpOptions,
+): FlatrenderError {
   const { status, headers } = answer;
   const body = errorBodyOf(answer.body);
   const retryAfterMs = parseRetryAfter(headers['retry-after'], options.clock.now());
   if (unsigned && status !== 401) {
     if (status < 500 && status !== 429 && status !== 408) return unsigned;
-    return new FlatrenderError('UNAVAILABLE', `${options.url} answered ${status}${body ? `: ${body.message}` : ''}`, {
-      hint: body?.hint ?? 'the control plane, or a proxy in front of it, is not ready',
-      details: retryAfterMs === undefined ? undefined : { retryAfterMs },
-    });
+    return new FlatrenderError(
+      'UNAVAILABLE',
+      `${options.url} answered ${status}${body ? `: ${body.message}` : ''}`,
+      {
+        hint: body?.hint ?? 'the control plane, or a proxy in front of it, is not ready',
+        details: retryAfterMs === undefined ? undefined : { retryAfterMs },
+      },
+    );
   }
   if (!body) {
-    return new FlatrenderError(status >= 500 ? 'UNAVAILABLE' : 'ANSWER_UNSIGNED', `${options.url} answered ${status} without saying why`, {
-      hint: 'check ORCHESTRATOR_URL: is it a flatrender control plane?',
-      details: retryAfterMs === undefined ? undefined : { retryAfterMs },
-    });
+    return new FlatrenderError(
+      status >= 500 ? 'UNAVAILABLE' : 'ANSWER_UNSIGNED',
+      `${options.url} answered ${status} without saying why`,
+      {
+        hint: 'check ORCHESTRATOR_URL: is it a flatrender control plane?',
+        details: retryAfterMs === undefined ? undefined : { retryAfterMs },
+      },
+    );
   }
-  const error = errorFromBody({ ...body, details: { ...body.details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } });
+  const error = errorFromBody({
+    ...body,
+    details: { ...body.details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+  });
   if (!unsigned || error.status === 401) return error;
   return unsigned;
 }

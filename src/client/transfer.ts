@@ -53,7 +53,11 @@ const CORRUPT_TRIES = 2;
 
 /** Creates the connection pool for transfers. */
 export function createTransfers(clock: Clock): Transfers {
-  const dispatcher = new Agent({ connect: { timeout: 10_000 }, headersTimeout: STALL_MS, bodyTimeout: STALL_MS });
+  const dispatcher = new Agent({
+    connect: { timeout: 10_000 },
+    headersTimeout: STALL_MS,
+    bodyTimeout: STALL_MS,
+  });
   return {
     download: (options) => download(options, dispatcher, clock),
     upload: (options) => upload(options, dispatcher, clock),
@@ -83,10 +87,14 @@ async function download(options: Download, dispatcher: Dispatcher, clock: Clock)
       await rm(part, { force: true });
       reached = -1;
       corrupt += 1;
-      throw new FlatrenderError('OBJECT_CORRUPT', `${plainUrl(options.url)} arrived with other contents than promised`, {
-        retryable: corrupt < CORRUPT_TRIES,
-        hint: `wanted sha256 ${options.sha256}; something between here and the object store changes files`,
-      });
+      throw new FlatrenderError(
+        'OBJECT_CORRUPT',
+        `${plainUrl(options.url)} arrived with other contents than promised`,
+        {
+          retryable: corrupt < CORRUPT_TRIES,
+          hint: `wanted sha256 ${options.sha256}; something between here and the object store changes files`,
+        },
+      );
     },
     {
       clock,
@@ -148,7 +156,10 @@ async function fetchRest(options: Download, part: Part, dispatcher: Dispatcher, 
   if (Number(from) !== part.size) {
     if (statusCode === 206) {
       body.destroy();
-      throw new FlatrenderError('TRANSFER_FAILED', `${plainUrl(url)} was answered with another range than asked for`);
+      throw new FlatrenderError(
+        'TRANSFER_FAILED',
+        `${plainUrl(url)} was answered with another range than asked for`,
+      );
     }
     await restart(part);
   }
@@ -157,7 +168,10 @@ async function fetchRest(options: Download, part: Part, dispatcher: Dispatcher, 
       if (part.size + chunk.length > sizeBytes) {
         body.destroy();
         await restart(part);
-        throw new FlatrenderError('OBJECT_CORRUPT', `${plainUrl(url)} is longer than the ${sizeBytes} bytes promised`);
+        throw new FlatrenderError(
+          'OBJECT_CORRUPT',
+          `${plainUrl(url)} is longer than the ${sizeBytes} bytes promised`,
+        );
       }
       await writeAll(part.file, chunk);
       part.hash.update(chunk);
@@ -166,7 +180,10 @@ async function fetchRest(options: Download, part: Part, dispatcher: Dispatcher, 
     }
   });
   if (part.size < sizeBytes) {
-    throw new FlatrenderError('TRANSFER_FAILED', `the download of ${plainUrl(url)} ended after ${part.size} of ${sizeBytes} bytes`);
+    throw new FlatrenderError(
+      'TRANSFER_FAILED',
+      `the download of ${plainUrl(url)} ended after ${part.size} of ${sizeBytes} bytes`,
+    );
   }
 }
 
@@ -180,7 +197,10 @@ async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Pr
     async () => {
       const actual = (await stat(path)).size;
       if (actual !== sizeBytes) {
-        throw new FlatrenderError('OBJECT_CORRUPT', `${path} has ${actual} bytes instead of ${sizeBytes}: something changed it`);
+        throw new FlatrenderError(
+          'OBJECT_CORRUPT',
+          `${path} has ${actual} bytes instead of ${sizeBytes}: something changed it`,
+        );
       }
       let done = 0;
       const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
@@ -198,7 +218,8 @@ async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Pr
             dispatcher,
           }),
         );
-        if (answer.statusCode < 200 || answer.statusCode > 299) throw await refusal('upload', url, answer, clock);
+        if (answer.statusCode < 200 || answer.statusCode > 299)
+          throw await refusal('upload', url, answer, clock);
         await answer.body.dump();
       } finally {
         file.destroy();
@@ -232,14 +253,20 @@ async function refusal(
   const text = Buffer.from(await answer.body.arrayBuffer().catch(() => new ArrayBuffer(0)));
   const body = errorBodyOf(text);
   const retryAfterMs = parseRetryAfter(headers['retry-after'], clock.now());
-  const details = { status: statusCode, ...body?.details, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  const details = {
+    status: statusCode,
+    ...body?.details,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
   // S3 answers in XML: its code says more than the number.
   const reason = body?.message ?? /<Code>([^<]{1,100})<\/Code>/.exec(text.toString('utf8'))?.[1] ?? '';
   return new FlatrenderError(
     'TRANSFER_FAILED',
     `cannot ${verb} ${plainUrl(url)}: HTTP ${statusCode}${reason === '' ? '' : `, ${reason}`}`,
     {
-      hint: body?.hint ?? (statusCode === 403 ? 'the signed address may have expired: are the clocks right?' : undefined),
+      hint:
+        body?.hint ??
+        (statusCode === 403 ? 'the signed address may have expired: are the clocks right?' : undefined),
       retryable: statusCode >= 500 || statusCode === 429 || statusCode === 408,
       details: { ...details, ...(body ? { code: body.code } : {}) },
     },

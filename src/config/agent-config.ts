@@ -12,7 +12,12 @@ import { flatrenderHome, homePaths } from './home.ts';
 const list = <T extends z.ZodType<unknown, string>>(item: T) =>
   z
     .string()
-    .transform((text) => text.split(',').map((part) => part.trim()).filter((part) => part !== ''))
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
     .pipe(z.array(item));
 const wholeNumber = (min: number, max: number) =>
   z
@@ -47,32 +52,86 @@ interface Key {
 export const AGENT_KEYS = {
   NODE_ID: { schema: Name, description: 'the node, as created with "flatrender node add <id>"' },
   NODE_HMAC_SECRET: {
-    schema: z.string().min(16, 'at least 16 characters: the secret that "flatrender node add" printed').max(512),
+    schema: z
+      .string()
+      .min(16, 'at least 16 characters: the secret that "flatrender node add" printed')
+      .max(512),
     description: 'the secret that "flatrender node add <id>" printed; requests are signed with it',
   },
-  ORCHESTRATOR_URL: { schema: origin, fallback: 'http://10.66.0.1:8088', description: 'address of the control plane' },
-  AE_PATH: { schema: z.string(), fallback: '', description: 'path of aerender; empty: no After Effects (mock mode)' },
-  NODE_ROLE: { schema: list(Role).refine((roles) => roles.length > 0, 'at least one role'), fallback: 'render', description: 'what this node does' },
+  ORCHESTRATOR_URL: {
+    schema: origin,
+    fallback: 'http://10.66.0.1:8088',
+    description: 'address of the control plane',
+  },
+  AE_PATH: {
+    schema: z.string(),
+    fallback: '',
+    description: 'path of aerender; empty: no After Effects (mock mode)',
+  },
+  NODE_ROLE: {
+    schema: list(Role).refine((roles) => roles.length > 0, 'at least one role'),
+    fallback: 'render',
+    description: 'what this node does',
+  },
   HOST_IP: {
     schema: z.union([z.literal(''), z.ipv4(), z.ipv6()], 'an IP address'),
     fallback: '',
     description: 'own address; empty: that of the interface that reaches the control plane',
   },
-  MACHINE_ID: { schema: z.string().max(128), fallback: '', description: 'machine id in /health; empty: NODE_ID' },
-  MAX_CONCURRENT_JOBS: { schema: wholeNumber(1, 64), fallback: '1', description: 'tasks rendered at the same time' },
-  NODE_TAGS: { schema: list(Name).refine((tags) => tags.length <= 32, 'at most 32 tags'), fallback: '', description: 'tags that jobs may ask for' },
-  STATE_DIR: { schema: z.string(), fallback: '', description: 'cache, outbox and lock; empty: ~/.flatrender/agent/<NODE_ID>' },
+  MACHINE_ID: {
+    schema: z.string().max(128),
+    fallback: '',
+    description: 'machine id in /health; empty: NODE_ID',
+  },
+  MAX_CONCURRENT_JOBS: {
+    schema: wholeNumber(1, 64),
+    fallback: '1',
+    description: 'tasks rendered at the same time',
+  },
+  NODE_TAGS: {
+    schema: list(Name).refine((tags) => tags.length <= 32, 'at most 32 tags'),
+    fallback: '',
+    description: 'tags that jobs may ask for',
+  },
+  STATE_DIR: {
+    schema: z.string(),
+    fallback: '',
+    description: 'cache, outbox and lock; empty: ~/.flatrender/agent/<NODE_ID>',
+  },
   TEMP_DIR: { schema: z.string(), fallback: '', description: 'scratch space; empty: STATE_DIR/work' },
-  CACHE_MAX_GB: { schema: gigabytes(1_000_000), fallback: '20', description: 'size of the template and asset cache' },
-  MIN_FREE_GB: { schema: gigabytes(1_000_000), fallback: '1', description: 'disk space that a task must leave free' },
+  CACHE_MAX_GB: {
+    schema: gigabytes(1_000_000),
+    fallback: '20',
+    description: 'size of the template and asset cache',
+  },
+  MIN_FREE_GB: {
+    schema: gigabytes(1_000_000),
+    fallback: '1',
+    description: 'disk space that a task must leave free',
+  },
   HEALTH_PORT: {
-    schema: z.union([z.literal('off'), wholeNumber(0, 65_535)], 'a port from 0 to 65535 (0: any free one) or "off"'),
+    schema: z.union(
+      [z.literal('off'), wholeNumber(0, 65_535)],
+      'a port from 0 to 65535 (0: any free one) or "off"',
+    ),
     fallback: '7777',
     description: 'port of the health endpoint; 0: any free one; off: none',
   },
-  HEALTH_HOST: { schema: z.string().max(255), fallback: '127.0.0.1', description: 'address the health endpoint listens on' },
-  FFMPEG_PATH: { schema: z.string(), fallback: '', description: 'path of ffmpeg; empty: PATH, then the built-in encoder' },
-  ENCODER_THREADS: { schema: wholeNumber(0, 256), fallback: '0', description: 'threads of the encoder; 0: its own choice' },
+  HEALTH_HOST: {
+    schema: z.string().max(255),
+    fallback: '127.0.0.1',
+    description: 'address the health endpoint listens on',
+  },
+  FFMPEG_PATH: {
+    schema: z.string(),
+    fallback: '',
+    description: 'path of ffmpeg; empty: PATH, then the built-in encoder',
+  },
+  ENCODER_THREADS: {
+    schema: wholeNumber(0, 256),
+    fallback: '0',
+    description: 'threads of the encoder; 0: its own choice',
+  },
   LOG_LEVEL: {
     schema: z.string().toLowerCase().refine(isLogLevel, 'trace, debug, info, warn, error or silent'),
     fallback: 'info',
@@ -185,7 +244,9 @@ function readKey(
   if (parsed.success) return parsed.data;
   const shown = key === 'NODE_HMAC_SECRET' ? '' : ` "${text.slice(0, 200)}"`;
   const why = [...new Set(parsed.error.issues.map((issue) => issue.message))].join('; ');
-  throw new FlatrenderError('CONFIG_INVALID', `${place}:${shown} is not valid: ${why}`, { hint: `${key}: ${description}` });
+  throw new FlatrenderError('CONFIG_INVALID', `${place}:${shown} is not valid: ${why}`, {
+    hint: `${key}: ${description}`,
+  });
 }
 
 /** Keys that look like settings but are none: a misspelt one would otherwise be ignored in silence. */
@@ -195,7 +256,9 @@ function unknownKeys(file: EnvFile): string[] {
     .filter((key) => !known.includes(key))
     .flatMap((key) => {
       const meant = known.find((candidate) => distance(candidate, key.toUpperCase()) <= 2);
-      return meant === undefined ? [] : [`${placeOf(key, file, {})} is not a setting; did you mean ${meant}?`];
+      return meant === undefined
+        ? []
+        : [`${placeOf(key, file, {})} is not a setting; did you mean ${meant}?`];
     });
 }
 

@@ -52,7 +52,10 @@ export function isRetryable(error: unknown): boolean {
 }
 
 /** A Retry-After header (seconds or an HTTP date) as milliseconds; undefined when there is none or it is nonsense. */
-export function parseRetryAfter(header: string | readonly string[] | undefined, now: number): number | undefined {
+export function parseRetryAfter(
+  header: string | readonly string[] | undefined,
+  now: number,
+): number | undefined {
   if (typeof header !== 'string') return undefined;
   const seconds = /^\d{1,6}$/.test(header.trim()) ? Number(header) : (Date.parse(header) - now) / 1000;
   return Number.isFinite(seconds) ? Math.max(0, Math.min(seconds * 1000, 300_000)) : undefined;
