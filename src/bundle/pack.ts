@@ -31,8 +31,8 @@ const COMPRESSED = new Set(
   ),
 );
 
-/** The zip format has no earlier time; it stores local time, so that this is the same in every time zone. */
-const earliest = (): Date => new Date(1980, 0, 1);
+/** The zip format stores local time: noon of some day is there in every time zone, and the same in the file. */
+const fixedTime = (): Date => new Date(1981, 0, 1, 12);
 
 /**
  * Packs the folder `dir` into `outFile`, which appears complete or not at all. The manifest and the files it names are
@@ -86,7 +86,7 @@ async function write(
       done(null, chunk);
     },
   });
-  const options = { mtime: earliest(), mode: 0o100644, forceDosTimestamp: true };
+  const options = { mtime: fixedTime(), mode: 0o100644, forceDosTimestamp: true };
   for (const path of bundle.files.keys()) {
     zip.addFile(join(dir, ...path.split('/')), path, { ...options, compress: !stored.has(path) });
   }

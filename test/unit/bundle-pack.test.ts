@@ -116,8 +116,8 @@ test('what does not belong into a bundle stays out', async () => {
   await unpackBundle(join(dir.path, 'b.zip'), join(dir.path, 'out'));
   assert.deepEqual(Object.keys(await filesOf(join(dir.path, 'out'))).sort(), [
     'docs/notes.md',
-    'important.bak',
     'img/logo.png',
+    'important.bak',
     'keep/old',
     'template.yaml',
   ]);
