@@ -1,8 +1,8 @@
 /** What every engine is: a probe and a render. The agent runs both in a child process (`engine-host.ts`). */
 import type { EngineInput } from '../bundle/engine-inputs.ts';
 import type { Manifest } from '../bundle/manifest.ts';
-import type { EngineName } from '../protocol/names.ts';
 import type { OutputSpec, TaskPhase } from '../protocol/jobs.ts';
+import type { EngineName } from '../protocol/names.ts';
 import type { EngineInfo } from '../protocol/nodes.ts';
 
 export type { EngineInput } from '../bundle/engine-inputs.ts';
@@ -10,6 +10,8 @@ export type { EngineInput } from '../bundle/engine-inputs.ts';
 /** Everything an engine needs; plain data, so that it travels to the child process as JSON. */
 export interface RenderRequest {
   readonly taskId: string;
+  /** The claim's fencing number, 1 the first time a task is claimed. */
+  readonly epoch?: number;
   readonly engine: EngineName;
   /** Absolute path of the unpacked bundle; read-only, shared with other tasks. */
   readonly bundleDir: string;

@@ -16,14 +16,6 @@ export interface FfmpegTools {
   readonly version: string;
 }
 
-/** Settings of the node that media programs read. */
-export interface MediaSettings {
-  /** Path of ffmpeg; empty: the one on PATH. */
-  readonly ffmpegPath: string;
-  /** Threads an encoder may use; 0: its own choice. */
-  readonly threads: number;
-}
-
 const known = new Map<string, FfmpegTools>();
 
 /**
@@ -65,8 +57,8 @@ export const INSTALL_HINT =
       : 'run "apt-get install ffmpeg" (or your distribution’s equivalent), or set FFMPEG_PATH to the program';
 
 /** Like {@link findFfmpeg}, for what cannot do without: throws FFMPEG_MISSING with how to get one. */
-export async function requireFfmpeg(settings: Pick<MediaSettings, 'ffmpegPath'>): Promise<FfmpegTools> {
-  const tools = await findFfmpeg(settings);
+export async function requireFfmpeg(ffmpegPath: string): Promise<FfmpegTools> {
+  const tools = await findFfmpeg(ffmpegPath);
   if (tools) return tools;
   throw new FlatrenderError('FFMPEG_MISSING', 'there is no ffmpeg on the PATH of this machine', {
     hint: INSTALL_HINT,
