@@ -23,9 +23,7 @@ const known = new Map<string, FfmpegTools>();
  * remembered; what was not is looked for again, so that an installation is noticed without a restart.
  * Throws FFMPEG_MISSING when the configured path does not work.
  */
-export async function findFfmpeg({
-  ffmpegPath,
-}: Pick<MediaSettings, 'ffmpegPath'>): Promise<FfmpegTools | null> {
+export async function findFfmpeg(ffmpegPath: string): Promise<FfmpegTools | null> {
   const key = `${ffmpegPath}\0${ffmpegPath === '' ? process.env.PATH : ''}`;
   const found = known.get(key);
   if (found) return found;

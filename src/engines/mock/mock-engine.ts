@@ -2,12 +2,12 @@
  * An engine for trials and tests: takes the time and fails in the way that the manifest's mock section says, and
  * otherwise writes a real, small video of exactly the frames asked for.
  */
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep, systemClock } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { encodedSize, openEncoder } from '../../media/encoder.ts';
-import { verifyOutput } from '../../media/probe.ts';
+import { finishOutput } from '../../media/probe.ts';
 import type { OutputSpec } from '../../protocol/jobs.ts';
 import type { Engine, RenderContext, RenderRequest, RenderResult } from '../engine.ts';
 import { mockFrame, mockPng } from './mock-picture.ts';
@@ -36,12 +36,8 @@ async function render(request: RenderRequest, context: RenderContext): Promise<R
   try {
     await write(part, size, frames, section, request, context);
     context.onProgress({ phase: 'verify', frame: frames, frames, fps: null });
-    const found = await verifyOutput(
-      part,
-      { container: output.container, frames, fps: output.fps, ...size, hasAudio: false },
-      request.settings,
-    );
-    await rename(part, path);
+    const expected = { container: output.container, frames, fps: output.fps, ...size };
+    const found = await finishOutput(path, expected, request.settings, context.signal);
     return {
       path,
       frames,
