@@ -5,7 +5,7 @@ import { createAgentApi } from '../client/agent-api.ts';
 import { createSignedHttp } from '../client/signed-http.ts';
 import { createTransfers } from '../client/transfer.ts';
 import type { AgentConfig } from '../config/agent-config.ts';
-import type { EngineHosts } from '../engines/host-pool.ts';
+import { createEngineHosts, type EngineHosts } from '../engines/host-pool.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -27,8 +27,8 @@ export interface AgentOptions {
   readonly logger: Logger;
   /** Of flatrender, as reported to the control plane. */
   readonly version: string;
-  /** Closed by the agent at its end. */
-  readonly hosts: EngineHosts;
+  /** Closed by the agent at its end. Default: child processes of this same program. */
+  readonly hosts?: EngineHosts;
   readonly clock?: Clock;
   /** Free bytes on a file system; default: asks the system. */
   readonly freeBytes?: FreeBytes;
@@ -86,12 +86,15 @@ async function run(
   stopping: AbortSignal,
   aborting: AbortSignal,
 ): Promise<void> {
-  const { config, hosts, version } = options;
+  const { config, version } = options;
   const clock = options.clock ?? systemClock;
   const logger = options.logger.child({ nodeId: config.nodeId });
   await using stack = new AsyncDisposableStack();
-  stack.defer(() => hosts.close());
+  if (options.hosts) stack.adopt(options.hosts, (given) => given.close());
   stack.use(await lockState(config.stateDir, clock));
+  const hosts =
+    options.hosts ??
+    stack.adopt(createEngineHosts({ logger, maxIdle: config.maxConcurrentJobs }), (made) => made.close());
   const http = createSignedHttp({ url: config.url, keyId: config.nodeId, secret: config.secret, clock });
   stack.defer(() => http.close());
   const transfers = createTransfers(clock);

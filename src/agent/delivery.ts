@@ -99,7 +99,8 @@ async function deliverOutput(
       await persist(task, options, () => api.complete(taskId, { epoch, result }, task.signal));
       return 'completed';
     } catch (error) {
-      const isGone = error instanceof FlatrenderError && /^(OBJECT_|OUTPUT_MISSING$)/.test(error.code);
+      const isGone =
+        error instanceof FlatrenderError && /^(OBJECT_|OUTPUT_(MISSING|INVALID)$)/.test(error.code);
       if (!isGone || uploads >= UPLOAD_TRIES) throw error;
       options.logger.warn('task.output-missing', { taskId, epoch, error });
       key = null;

@@ -47,7 +47,8 @@ export function createRegistration(options: RegistrationOptions): Registration {
       } catch (error) {
         signal.throwIfAborted();
         const delayMs = isRetryable(error) ? retryDelay(failures, error) : slowDelay(failures);
-        logger.warn('agent.register-failed', { message: explain(error), error, retryInMs: delayMs });
+        const code = error instanceof FlatrenderError ? error.code : 'INTERNAL';
+        logger.warn('agent.register-failed', { message: explain(error), code, retryInMs: delayMs });
         await sleep(delayMs, clock, signal);
       }
     }

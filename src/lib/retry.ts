@@ -5,6 +5,8 @@ import { FlatrenderError } from './errors.ts';
 /** Longest first pause and longest pause at all, as the conventions say. */
 export const RETRY_MIN_MS = 500;
 export const RETRY_MAX_MS = 30_000;
+// Jitter may come out near zero, which would be no pause at all.
+const SHORTEST_MS = 50;
 
 export interface RetryOptions {
   readonly clock: Clock;
@@ -43,7 +45,7 @@ export async function retry<T>(work: (attempt: number) => Promise<T>, options: R
  */
 export function retryDelay(attempt: number, error?: unknown, random: () => number = Math.random): number {
   const ceiling = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(attempt - 1, 30));
-  return Math.max(Math.round(random() * ceiling), retryAfterMs(error));
+  return Math.max(SHORTEST_MS, Math.round(random() * ceiling), retryAfterMs(error));
 }
 
 /** True for errors that say so themselves; an aborted call is over, not to be repeated. */

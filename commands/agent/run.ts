@@ -1,0 +1,119 @@
+import { Flags } from '@oclif/core';
+import type { AgentReady } from '../../src/agent/agent.ts';
+import { BaseCommand } from '../../src/cli/base-command.ts';
+
+export default class AgentRun extends BaseCommand {
+  static override summary = 'Run the node agent in the foreground';
+  static override description =
+    'Claims tasks, renders them and reports, until it is stopped. Settings come from flags, then the environment, then ' +
+    'agent.env (--env-file, $AGENT_ENV_FILE, beside the program, or ~/.flatrender/agent.env). The secret has no flag: ' +
+    'other users could read it in the list of processes.\n\n' +
+    'The first Ctrl-C finishes what runs, the second aborts it and hands it back, the third ends the program.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --env-file studio-1.env --max-jobs 2',
+    'NODE_ID=studio-1 NODE_HMAC_SECRET=… <%= config.bin %> <%= command.id %> --url http://10.66.0.1:8088',
+  ];
+  static override flags = {
+    'env-file': Flags.string({ helpValue: '<path>', description: 'agent.env to read' }),
+    url: Flags.string({ helpValue: '<url>', description: 'control plane (ORCHESTRATOR_URL)' }),
+    'node-id': Flags.string({ helpValue: '<id>', description: 'this node (NODE_ID)' }),
+    role: Flags.string({ helpValue: '<roles>', description: 'what this node does (NODE_ROLE)' }),
+    tags: Flags.string({ helpValue: '<a,b>', description: 'tags that jobs may ask for (NODE_TAGS)' }),
+    'max-jobs': Flags.string({
+      helpValue: '<n>',
+      description: 'tasks at the same time (MAX_CONCURRENT_JOBS)',
+    }),
+    'ae-path': Flags.string({ helpValue: '<path>', description: 'aerender; empty: mock mode (AE_PATH)' }),
+    'ffmpeg-path': Flags.string({ helpValue: '<path>', description: 'ffmpeg (FFMPEG_PATH)' }),
+    'state-dir': Flags.string({ helpValue: '<path>', description: 'cache, outbox, lock (STATE_DIR)' }),
+    'temp-dir': Flags.string({ helpValue: '<path>', description: 'scratch space (TEMP_DIR)' }),
+    'cache-max-gb': Flags.string({ helpValue: '<gb>', description: 'size of the cache (CACHE_MAX_GB)' }),
+    'health-port': Flags.string({
+      helpValue: '<port>',
+      description: 'health endpoint; 0: any, off: none (HEALTH_PORT)',
+    }),
+    'health-host': Flags.string({ helpValue: '<host>', description: 'where it listens (HEALTH_HOST)' }),
+    'log-level': Flags.string({
+      helpValue: '<level>',
+      description: 'trace, debug, info, warn, error or silent (LOG_LEVEL)',
+    }),
+  };
+
+  async run(): Promise<{ node: string; ended: 'finished' | 'aborted' }> {
+    const { flags } = await this.parse(AgentRun);
+    const [{ loadAgentConfig }, { createLogger }, { onShutdownSignals }, { startAgent }] = await Promise.all([
+      import('../../src/config/agent-config.ts'),
+      import('../../src/lib/logger.ts'),
+      import('../../src/lib/abort.ts'),
+      import('../../src/agent/agent.ts'),
+    ]);
+    const { config, file, warnings } = loadAgentConfig({
+      envFile: flags['env-file'],
+      flags: {
+        ORCHESTRATOR_URL: flags.url,
+        NODE_ID: flags['node-id'],
+        NODE_ROLE: flags.role,
+        NODE_TAGS: flags.tags,
+        MAX_CONCURRENT_JOBS: flags['max-jobs'],
+        AE_PATH: flags['ae-path'],
+        FFMPEG_PATH: flags['ffmpeg-path'],
+        STATE_DIR: flags['state-dir'],
+        TEMP_DIR: flags['temp-dir'],
+        CACHE_MAX_GB: flags['cache-max-gb'],
+        HEALTH_PORT: flags['health-port'],
+        HEALTH_HOST: flags['health-host'],
+        LOG_LEVEL: flags['log-level'],
+      },
+    });
+    const logger = createLogger({ level: config.logLevel });
+    for (const message of warnings) logger.warn('config.unknown-key', { message });
+    logger.info('agent.starting', {
+      nodeId: config.nodeId,
+      url: config.url,
+      envFile: file,
+      stateDir: config.stateDir,
+    });
+    const agent = startAgent({ config, logger, version: this.config.version });
+    const outcome: { ended: 'finished' | 'aborted' } = { ended: 'finished' };
+    using _signals = onShutdownSignals({
+      finish: () => {
+        this.note('finishing what runs; Ctrl-C again aborts it and hands it back');
+        agent.shutdown();
+      },
+      abort: () => {
+        this.note('aborting; a third Ctrl-C ends the program at once');
+        outcome.ended = 'aborted';
+        agent.shutdown();
+      },
+    });
+    agent.ready.then(
+      (ready) => this.note(readyLine(ready, config.maxConcurrentJobs, config.aePath === '')),
+      () => undefined,
+    );
+    await agent.done;
+    if (outcome.ended === 'aborted') process.exitCode = 130;
+    return { node: config.nodeId, ...outcome };
+  }
+}
+
+/** Everything worth knowing at a glance, in one line. */
+function readyLine(
+  { nodeId, url, engines, healthUrl }: AgentReady,
+  maxJobs: number,
+  isMock: boolean,
+): string {
+  const usable = engines
+    .filter((engine) => engine.available)
+    .map(({ name, version }) => (version ? `${name} ${version}` : name));
+  const parts = [
+    `node ${nodeId} is ready for work from ${url}`,
+    usable.length > 0
+      ? `engines: ${usable.join(', ')}`
+      : 'no engine can be used here ("flatrender doctor" says why)',
+    `${maxJobs} ${maxJobs === 1 ? 'task' : 'tasks'} at a time`,
+    ...(isMock ? ['mock mode: AE_PATH is empty, so no After Effects'] : []),
+    ...(healthUrl === null ? [] : [`health: ${healthUrl}/health`]),
+  ];
+  return parts.join(' · ');
+}
