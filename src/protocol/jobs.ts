@@ -150,7 +150,11 @@ export const JobView = z.object({
 export type JobView = z.infer<typeof JobView>;
 
 export const JobList = z.object({ jobs: z.array(JobView), next: z.string().nullable() });
-export const SubmitAnswer = z.object({ jobs: z.array(JobView), batch: z.string().nullable() });
+export const SubmitAnswer = z.object({
+  jobs: z.array(JobView),
+  batch: z.string().nullable(),
+  warning: z.string().optional().describe('why the jobs may wait long, e.g. no node has the engine'),
+});
 export type SubmitAnswer = z.infer<typeof SubmitAnswer>;
 
 /** `GET /v1/jobs/:id/output`: where to fetch each finished output. */

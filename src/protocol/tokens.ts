@@ -23,3 +23,25 @@ export type TokenRequest = z.infer<typeof TokenRequest>;
 /** The token itself is shown this once; the store keeps its hash. */
 export const TokenCreated = z.object({ token: z.string(), info: TokenView });
 export type TokenCreated = z.infer<typeof TokenCreated>;
+
+/** `GET /v1/whoami`. */
+export const WhoAmI = z.object({
+  role: TokenRole,
+  name: z.string().describe('of the token'),
+  farm: z.string().describe('name of the farm'),
+  version: z.string(),
+  serverTime: Instant,
+});
+export type WhoAmI = z.infer<typeof WhoAmI>;
+
+/** `GET /health`. */
+export const HealthAnswer = z.object({
+  status: z.literal('ok'),
+  farm: z.string(),
+  version: z.string(),
+  serverTime: Instant,
+  startedAt: Instant,
+  nodes: z.object({ online: z.int(), known: z.int() }),
+  tasks: z.object({ queued: z.int(), running: z.int() }),
+});
+export type HealthAnswer = z.infer<typeof HealthAnswer>;

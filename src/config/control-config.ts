@@ -1,0 +1,164 @@
+/** Reads and writes flatrender.yaml: flag > environment > file > default. */
+import { existsSync, readFileSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { closest } from '../lib/did-you-mean.ts';
+import { FlatrenderError } from '../lib/errors.ts';
+import { packageRoot } from '../lib/paths.ts';
+import {
+  type ControlConfig,
+  type ControlConfigInput,
+  ControlConfigSchema,
+  keysAt,
+  optionPaths,
+} from './control-schema.ts';
+import { homePaths } from './home.ts';
+
+export { type ControlConfig, type ControlConfigInput, defaultControlConfig } from './control-schema.ts';
+
+interface LoadOptions {
+  /** The state directory; its flatrender.yaml may be missing (all defaults). */
+  readonly directory: string;
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** By dotted path, from flags: `{ 'gateway.port': 9000 }`. undefined: not given. */
+  readonly flags?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * The configuration of the control plane in this state directory. An option `gateway.publicUrl` can be set by
+ * FLATRENDER_GATEWAY_PUBLIC_URL. CONFIG_INVALID names file, line and option, and what was probably meant.
+ */
+export function loadControlConfig({ directory, env = process.env, flags = {} }: LoadOptions): ControlConfig {
+  const file = homePaths(directory).config;
+  const lines = new LineCounter();
+  const document = parseDocument(existsSync(file) ? readFileSync(file, 'utf8') : '', { lineCounter: lines });
+  const broken = document.errors[0];
+  if (broken) {
+    const at = lines.linePos(broken.pos[0]);
+    throw new FlatrenderError('CONFIG_INVALID', `${file}:${at.line}: ${broken.message.split('\n')[0]}`, {
+      cause: broken,
+    });
+  }
+  const source = new Map<string, string>();
+  const values: unknown = document.toJS() ?? {};
+  const raw =
+    typeof values === 'object' && !Array.isArray(values) && values !== null
+      ? structuredClone(values)
+      : values;
+  if (typeof raw === 'object' && raw !== null) {
+    for (const path of optionPaths()) {
+      const name = variableOf(path);
+      const text = env[name];
+      if (text !== undefined && text !== '') overlay(raw, path, fromText(text), source, name);
+      if (flags[path] !== undefined) overlay(raw, path, flags[path], source, `--${path}`);
+    }
+  }
+  const result = ControlConfigSchema.safeParse(raw);
+  if (result.success) return result.data;
+  throw describeIssue(result.error.issues[0], { file, document, lines, source });
+}
+
+/** Environment variable of an option: `gateway.publicUrl` → FLATRENDER_GATEWAY_PUBLIC_URL. */
+export function variableOf(path: string): string {
+  return `FLATRENDER_${path
+    .replace(/([a-z])([A-Z])/g, '$1_$2')
+    .replaceAll('.', '_')
+    .toUpperCase()}`;
+}
+
+/** The commented flatrender.yaml that `control init` writes: the shipped template with these options changed. */
+export function renderControlConfig(changes: Readonly<Record<string, unknown>> = {}): string {
+  const template = readFileSync(join(packageRoot(), 'templates', 'config', 'flatrender.yaml'), 'utf8');
+  const document = parseDocument(template);
+  for (const [path, value] of Object.entries(changes)) {
+    if (value === undefined) continue;
+    const node = document.getIn(path.split('.'), true);
+    // Setting the scalar in place keeps the comments around it.
+    if (isScalar(node)) node.value = value;
+    else document.setIn(path.split('.'), value);
+  }
+  return document.toString({ lineWidth: 0 });
+}
+
+/** A path of the configuration, relative ones below the state directory. */
+export function resolveInHome(directory: string, path: string): string {
+  return isAbsolute(path) ? path : join(directory, path);
+}
+
+/** Checks a configuration that a program put together; CONFIG_INVALID. */
+export function parseControlConfig(input: ControlConfigInput): ControlConfig {
+  const result = ControlConfigSchema.safeParse(input);
+  if (result.success) return result.data;
+  const document = parseDocument('');
+  throw describeIssue(result.error.issues[0], {
+    file: 'configuration',
+    document,
+    lines: new LineCounter(),
+    source: new Map(),
+  });
+}
+
+function overlay(raw: object, path: string, value: unknown, source: Map<string, string>, name: string): void {
+  const keys = path.split('.');
+  const last = keys.pop() ?? path;
+  let at = raw as Record<string, unknown>;
+  for (const key of keys) {
+    const inner = at[key];
+    at[key] = typeof inner === 'object' && inner !== null ? inner : {};
+    at = at[key] as Record<string, unknown>;
+  }
+  at[last] = value;
+  source.set(path, name);
+}
+
+/** A variable's text as YAML would read it: numbers, booleans and null are what they look like. */
+function fromText(text: string): unknown {
+  if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text);
+  if (text === 'true' || text === 'false') return text === 'true';
+  return text === 'null' ? null : text;
+}
+
+interface Source {
+  readonly file: string;
+  readonly document: Document;
+  readonly lines: LineCounter;
+  readonly source: ReadonlyMap<string, string>;
+}
+
+function describeIssue(issue: z.core.$ZodIssue | undefined, at: Source): FlatrenderError {
+  if (!issue) return new FlatrenderError('CONFIG_INVALID', `${at.file} is not valid`);
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    const key = issue.keys[0] ?? '';
+    const known = keysAt(path) ?? [];
+    const near = closest(key, known);
+    const option = [...path, key].join('.');
+    return new FlatrenderError(
+      'CONFIG_INVALID',
+      `${placeOf([...path, key], at)}: there is no option ${option}`,
+      {
+        hint: near ? `did you mean "${near}"?` : `options here: ${known.join(', ')}`,
+      },
+    );
+  }
+  const option = path.join('.') || 'the file';
+  const where = at.source.get(option) ?? placeOf(path, at);
+  const detail = issue.message.replace(/^Invalid input: /, '');
+  return new FlatrenderError('CONFIG_INVALID', `${where}: ${option}: ${detail}`, {
+    hint: 'every option is explained in the comments of flatrender.yaml',
+  });
+}
+
+function placeOf(path: readonly string[], { file, document, lines }: Source): string {
+  let node: unknown = document.contents;
+  let offset: number | undefined;
+  for (const key of path) {
+    if (!isMap(node)) break;
+    const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === key);
+    if (!pair) break;
+    if (isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset;
+    node = pair.value;
+  }
+  return offset === undefined ? file : `${file}:${lines.linePos(offset).line}`;
+}

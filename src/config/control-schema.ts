@@ -1,0 +1,145 @@
+/** The options of a control plane: what flatrender.yaml may say, and what holds when it does not. */
+import { z } from 'zod';
+
+const seconds = (fallback: number, min = 1, max = 7 * 86_400) =>
+  z.number().min(min).max(max).default(fallback);
+const count = (fallback: number, min: number, max: number) => z.int().min(min).max(max).default(fallback);
+
+const MiB = 1024 * 1024;
+const GiB = 1024 * MiB;
+
+const Gateway = z.strictObject({
+  host: z.string().min(1).max(255).default('127.0.0.1'),
+  port: z.int().min(0).max(65_535).default(8088),
+  publicUrl: z
+    .url({ protocol: /^https?$/, error: 'an address such as http://10.66.0.1:8088' })
+    .nullable()
+    .default(null),
+  tls: z
+    .strictObject({ cert: z.string().min(1), key: z.string().min(1) })
+    .nullable()
+    .default(null),
+});
+
+const Objects = z.strictObject({
+  type: z.literal('fs').default('fs'),
+  path: z.string().min(1).default('objects'),
+  checkOutputs: z.boolean().default(true),
+  presignTtlSeconds: z
+    .int()
+    .min(60)
+    .max(7 * 86_400)
+    .default(6 * 3600),
+});
+
+const Leases = z.strictObject({
+  heartbeatSeconds: seconds(5, 0.1, 60),
+  suspectSeconds: seconds(20, 0.3, 600),
+  leaseSeconds: seconds(60, 0.5, 3600),
+  offlineSeconds: seconds(120, 0.5, 3600),
+});
+
+const Agents = z.strictObject({
+  claimWaitSeconds: seconds(30, 0, 60),
+  previewSeconds: seconds(1, 0.1, 60),
+  keepRenderingSeconds: seconds(900, 0, 86_400),
+});
+
+const Retries = z.strictObject({
+  maxFailures: count(3, 1, 100),
+  maxLosses: count(5, 1, 100),
+  blockAfter: count(3, 1, 100),
+  quarantineAfter: count(3, 1, 100),
+});
+
+const Retention = z.strictObject({
+  cron: z.string().min(9).max(100).default('17 * * * *'),
+  finishedDays: z.number().min(0).max(36_500).default(30),
+  keepFinished: count(100_000, 0, 100_000_000),
+  keepOutputsDays: z.number().min(0).max(36_500).default(30),
+  unusedAssetsDays: z.number().min(0).max(36_500).default(7),
+  idempotencyHours: z.number().min(1).max(8760).default(48),
+});
+
+const Limits = z.strictObject({
+  bodyBytes: count(8 * MiB, 16_384, 256 * MiB),
+  jsonDepth: count(32, 8, 256),
+  headerSeconds: seconds(10, 0.1, 600),
+  requestSeconds: seconds(30, 0.1, 600),
+  uploadBytes: count(20 * GiB, 1024, 1024 * GiB),
+  uploadIdleSeconds: seconds(60, 0.1, 3600),
+  urlLength: count(8192, 1024, 65_536),
+  connections: count(20_000, 10, 1_000_000),
+  logBytesPerAttempt: count(4 * MiB, 1024, 1024 * MiB),
+  previewBytes: count(64 * MiB, MiB, 4 * GiB),
+  eventClients: count(500, 1, 100_000),
+});
+
+const Webhooks = z.strictObject({
+  allowPrivate: z.boolean().default(false),
+  timeoutSeconds: seconds(10, 0.1, 60),
+});
+
+/** flatrender.yaml; every option has a default, an unknown one is refused. */
+export const ControlConfigSchema = z
+  .strictObject({
+    farm: z.strictObject({ name: z.string().min(1).max(100).default('farm') }).prefault({}),
+    gateway: Gateway.prefault({}),
+    store: z
+      .string()
+      .regex(/^sqlite:.+/, 'sqlite:PATH, relative to the state directory')
+      .default('sqlite:flatrender.db'),
+    objects: Objects.prefault({}),
+    leases: Leases.prefault({}),
+    agents: Agents.prefault({}),
+    retries: Retries.prefault({}),
+    retention: Retention.prefault({}),
+    limits: Limits.prefault({}),
+    webhooks: Webhooks.prefault({}),
+  })
+  .superRefine(({ leases }, context) => {
+    // Out of order, a node would lose its work before anybody notices that it is late, or never be called offline.
+    const order = ['heartbeatSeconds', 'suspectSeconds', 'leaseSeconds', 'offlineSeconds'] as const;
+    for (const [i, name] of order.slice(1).entries()) {
+      const before = order[i] ?? 'heartbeatSeconds';
+      if (leases[name] > leases[before]) continue;
+      const message = `${leases[name]} is not more than ${before} (${leases[before]})`;
+      context.addIssue({ code: 'custom', path: ['leases', name], message });
+    }
+  });
+
+/** A complete configuration. */
+export type ControlConfig = z.output<typeof ControlConfigSchema>;
+
+/** What a caller may give: any part of it. */
+export type ControlConfigInput = z.input<typeof ControlConfigSchema>;
+
+/** Everything at its default. */
+export function defaultControlConfig(): ControlConfig {
+  return ControlConfigSchema.parse({});
+}
+
+/** Dotted paths of all options, in the order of the schema. */
+export function optionPaths(schema: z.ZodType = ControlConfigSchema, prefix = ''): string[] {
+  const shape = shapeOf(schema);
+  if (!shape) return prefix === '' ? [] : [prefix];
+  return Object.entries(shape).flatMap(([key, inner]) =>
+    optionPaths(inner, prefix === '' ? key : `${prefix}.${key}`),
+  );
+}
+
+/** The keys an object of the configuration may have; undefined when there is no object at this path. */
+export function keysAt(path: readonly PropertyKey[]): string[] | undefined {
+  let schema: z.ZodType | undefined = ControlConfigSchema;
+  for (const key of path) schema = schema && shapeOf(schema)?.[String(key)];
+  const shape = schema && shapeOf(schema);
+  return shape && Object.keys(shape);
+}
+
+function shapeOf(schema: z.ZodType): Record<string, z.ZodType> | undefined {
+  let inner: z.ZodType = schema;
+  while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodNullable) {
+    inner = inner.unwrap() as z.ZodType;
+  }
+  return inner instanceof z.ZodObject ? (inner.shape as Record<string, z.ZodType>) : undefined;
+}

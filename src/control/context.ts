@@ -1,0 +1,47 @@
+/** Everything that handlers of a running control plane work with. */
+import type { ControlConfig } from '../config/control-config.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { ObjectGrant, VerifyObjectUrl } from '../objects/fs.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import type { RetryPolicy, Store } from '../store/store.ts';
+import type { ClientAuth } from './client-auth.ts';
+import type { Dispatcher } from './dispatcher.ts';
+import type { Events } from './events.ts';
+import type { FinishedUploads } from './finished-uploads.ts';
+import type { Leases } from './leases.ts';
+import type { Metrics } from './metrics.ts';
+import type { NodeAuth } from './node-auth.ts';
+import type { Previews } from './previews.ts';
+import type { RecentObjects } from './recent-objects.ts';
+import type { Registry } from './registry.ts';
+import type { TemplateCache } from './template-cache.ts';
+import type { Webhooks } from './webhooks.ts';
+
+/** The parts of a control plane, passed to every handler. */
+export interface Control {
+  readonly config: ControlConfig;
+  readonly policy: RetryPolicy;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly objects: ObjectStore;
+  /** Checks a URL that the embedded object store signed; null when another server serves the objects. */
+  readonly verifyObjectUrl: ((request: Omit<VerifyObjectUrl, 'secret'>) => ObjectGrant) | null;
+  readonly registry: Registry;
+  readonly leases: Leases;
+  readonly dispatcher: Dispatcher;
+  readonly events: Events;
+  readonly previews: Previews;
+  readonly templates: TemplateCache;
+  readonly recentObjects: RecentObjects;
+  readonly uploads: FinishedUploads;
+  readonly clientAuth: ClientAuth;
+  readonly nodeAuth: NodeAuth;
+  readonly metrics: Metrics;
+  readonly webhooks: Webhooks;
+  readonly version: string;
+  readonly startedAt: number;
+  /** Scratch directory for bundles that are being checked. */
+  readonly tempDirectory: string;
+}

@@ -1,0 +1,230 @@
+/** Puts a control plane together, and takes it apart again. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { type ControlConfig, resolveInHome } from '../config/control-config.ts';
+import { loadFarmSecret } from '../config/home.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { FlatrenderError } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import { packageRoot } from '../lib/paths.ts';
+import { createFsObjectStore } from '../objects/fs.ts';
+import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import type { RetryPolicy, Store } from '../store/store.ts';
+import { startBackground } from './background.ts';
+import { ClientAuth } from './client-auth.ts';
+import type { Control } from './context.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { afterChange, nodeChanged } from './effects.ts';
+import { Events } from './events.ts';
+import { FinishedUploads } from './finished-uploads.ts';
+import { Leases } from './leases.ts';
+import { Metrics } from './metrics.ts';
+import { NodeAuth } from './node-auth.ts';
+import { Previews } from './previews.ts';
+import { RecentObjects } from './recent-objects.ts';
+import { Registry } from './registry.ts';
+import { createServer } from './server.ts';
+import { TemplateCache } from './template-cache.ts';
+import { startTicks } from './ticks.ts';
+import { Webhooks } from './webhooks.ts';
+
+export interface ControlOptions {
+  /** The state directory: farm.secret must be in it; relative paths of the configuration start there. */
+  readonly directory: string;
+  readonly config: ControlConfig;
+  readonly logger: Logger;
+  readonly clock?: Clock | undefined;
+  /** Ends a start that is under way. A running control plane is ended by `close`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface RunningControl {
+  /** Where it listens; a wildcard address is shown as this machine's loopback. */
+  readonly url: string;
+  /** Open state, for tests and for commands that run in the same process. */
+  readonly control: Control;
+  /** Answers who waits, writes what is behind and closes everything; the second call waits for the first. */
+  close(): Promise<void>;
+}
+
+// Requests under way get this long; then their connections are cut.
+const DRAIN_MS = 5000;
+
+/** Starts a control plane. CONFIG_MISSING, CONFIG_INVALID, ALREADY_RUNNING (port or database in use), STORE_FAILED. */
+export async function startControl(options: ControlOptions): Promise<RunningControl> {
+  const { directory, config, logger, clock = systemClock } = options;
+  await using undo = new AsyncDisposableStack();
+  const farmSecret = loadFarmSecret(directory);
+  options.signal?.throwIfAborted();
+  const store = await openStore(directory, config, clock);
+  undo.defer(() => store.close());
+  const { gateway } = config;
+  const objects = await createFsObjectStore({
+    directory: resolveInHome(directory, config.objects.path),
+    secret: farmSecret.toString('hex'),
+    baseUrl: gateway.publicUrl ?? `http://${gateway.host}:${gateway.port}`,
+    clock,
+  });
+  undo.defer(() => objects.close());
+  const control = assemble({ directory, config, logger, clock, farmSecret, store, objects });
+  undo.defer(() => {
+    control.dispatcher.close();
+    control.events.close();
+    control.metrics.close();
+  });
+  await control.registry.load();
+  await control.leases.load();
+  options.signal?.throwIfAborted();
+  let isClosing = false;
+  const bootId = randomBytes(4).toString('hex');
+  const app = await createServer(control, { directory, bootId, isClosing: () => isClosing });
+  undo.defer(() => app.close());
+  await listen(() => app.listen({ host: gateway.host, port: gateway.port }), config);
+  const ending = new AbortController();
+  const stopTicks = startTicks(control);
+  undo.defer(stopTicks);
+  const stopBackground = startBackground(control, ending.signal);
+  await control.dispatcher.promote();
+  const running = undo.move();
+
+  const url = urlOf(config, app.server.address() as AddressInfo);
+  logger.info('control.started', { url, farm: config.farm.name, version: control.version, directory });
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    logger.info('control.stopping', { waiting: control.dispatcher.waiting, leases: control.leases.size });
+    isClosing = true;
+    ending.abort();
+    // Long-polls are answered and streams ended first: nothing else would let their connections go.
+    control.dispatcher.close();
+    control.events.close();
+    await stopBackground();
+    const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+    await app.close();
+    clearTimeout(cut);
+    await control.webhooks.close();
+    await stopTicks();
+    await running.disposeAsync();
+    logger.info('control.stopped');
+  };
+  return {
+    url,
+    control,
+    close: () => {
+      closed ??= close();
+      return closed;
+    },
+  };
+}
+
+interface Parts {
+  readonly directory: string;
+  readonly config: ControlConfig;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly farmSecret: Buffer;
+  readonly store: Store;
+  readonly objects: Awaited<ReturnType<typeof createFsObjectStore>>;
+}
+
+function assemble({ directory, config, logger, clock, farmSecret, store, objects }: Parts): Control {
+  const { maxFailures, maxLosses, blockAfter, quarantineAfter } = config.retries;
+  const policy: RetryPolicy = { maxFailures, maxLosses, blockAfter, quarantineAfter };
+  const registry: Registry = new Registry({
+    store,
+    clock,
+    config,
+    logger,
+    onChange(entry) {
+      nodeChanged(control, entry.id);
+      // Its own polls see what it may do now; tasks that waited for it may go to others.
+      control.dispatcher.nodeChanged(entry);
+      control.dispatcher.sweep();
+    },
+  });
+  const leases: Leases = new Leases({
+    store,
+    clock,
+    config,
+    logger,
+    onExpired: (change) => afterChange(control, change),
+  });
+  const dispatcher = new Dispatcher({ store, registry, clock, logger, leaseMs: () => leases.leaseMs });
+  const events = new Events({ clock, maxClients: config.limits.eventClients });
+  const metrics = new Metrics();
+  metrics.watch({ store, registry, leases, dispatcher, events });
+  // Half of what nodes are told: a preview that comes a little early is no reason to refuse it.
+  const minIntervalMs = (config.agents.previewSeconds * 1000) / 2;
+  const { allowPrivate, timeoutSeconds } = config.webhooks;
+  const control: Control = {
+    config,
+    policy,
+    clock,
+    logger,
+    store,
+    objects,
+    verifyObjectUrl: (request) => objects.verifyUrl(request),
+    registry,
+    leases,
+    dispatcher,
+    events,
+    previews: new Previews({ maxBytes: config.limits.previewBytes, minIntervalMs, clock }),
+    templates: new TemplateCache(store),
+    recentObjects: new RecentObjects(clock),
+    uploads: new FinishedUploads(),
+    clientAuth: new ClientAuth({ store, clock }),
+    nodeAuth: new NodeAuth({ store, registry, clock, logger, farmSecret }),
+    metrics,
+    webhooks: new Webhooks({ farmSecret, allowPrivate, timeoutMs: timeoutSeconds * 1000, clock, logger }),
+    version: versionOfProgram(),
+    startedAt: clock.now(),
+    tempDirectory: join(directory, 'tmp'),
+  };
+  return control;
+}
+
+/** Opens the store that a configuration names. */
+export function openStore(
+  directory: string,
+  config: ControlConfig,
+  clock: Clock = systemClock,
+): Promise<Store> {
+  return openSqliteStore({ path: resolveInHome(directory, config.store.slice('sqlite:'.length)), clock });
+}
+
+async function listen(start: () => Promise<string>, { gateway }: ControlConfig): Promise<void> {
+  const where = `${gateway.host}:${gateway.port}`;
+  try {
+    await start();
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : '';
+    if (code === 'EADDRINUSE') {
+      throw new FlatrenderError('ALREADY_RUNNING', `something listens on ${where} already`, {
+        cause,
+        hint: 'run "flatrender control status"; choose another port with --port',
+      });
+    }
+    const reason =
+      code === 'EADDRNOTAVAIL'
+        ? 'this machine does not have that address'
+        : code === 'EACCES'
+          ? 'not allowed'
+          : String(cause);
+    throw new FlatrenderError('CONFIG_INVALID', `cannot listen on ${where}: ${reason}`, {
+      cause,
+      hint: 'gateway.host and gateway.port in flatrender.yaml; is the mesh up?',
+    });
+  }
+}
+
+function urlOf({ gateway }: ControlConfig, { port }: AddressInfo): string {
+  const { host, tls } = gateway;
+  const shown =
+    host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
+  return `${tls === null ? 'http' : 'https'}://${shown}:${port}`;
+}
+
+function versionOfProgram(): string {
+  return String(JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version);
+}

@@ -1,0 +1,306 @@
+/**
+ * Long-polls that wait for work, and who is woken when there is some.
+ *
+ * A waiter that is idle has asked the store and found nothing that it may take. So new work needs to wake only as many
+ * waiters as there are new tasks, and only such as may take them: 5,000 waiting nodes cost one submit nothing.
+ */
+import { isCapable, type NodeFacts, type Requirement } from '../jobs/requirements.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { JobWithTask, Store } from '../store/store.ts';
+import type { NodeEntry, Registry } from './registry.ts';
+
+interface Waiter {
+  readonly entry: NodeEntry;
+  readonly claimId: string;
+  group: Group;
+  /** An attempt to claim is under way. */
+  busy: boolean;
+  /** Something came up meanwhile: ask the store once more. */
+  again: boolean;
+  /** Answered, timed out or gone: deliver nothing more. */
+  over: boolean;
+  stopTimer: () => void;
+  readonly resolve: (work: JobWithTask | null) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Waiters of nodes that can do the same. */
+interface Group {
+  readonly key: string;
+  readonly facts: NodeFacts;
+  /** In order of arrival. */
+  readonly idle: Set<Waiter>;
+  readonly busy: Set<Waiter>;
+}
+
+interface DispatcherOptions {
+  readonly store: Store;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly leaseMs: () => number;
+}
+
+interface ClaimCall {
+  readonly claimId: string;
+  readonly waitMs: number;
+  /** Calls back when the client went away. */
+  readonly onGone: (callback: () => void) => void;
+}
+
+// The protocol lets a node ask for up to 64 slots; more open polls of one node are leftovers of lost connections.
+const WAITERS_PER_NODE = 64;
+// Asking for every waiter is only done when who-may-take-what changed; once a second is soon enough then.
+const SWEEP_EVERY_MS = 1000;
+const SWEEP_PARALLEL = 16;
+
+/** Matches queued tasks and waiting nodes. */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #groups = new Map<string, Group>();
+  readonly #byNode = new Map<string, Set<Waiter>>();
+  #waiting = 0;
+  #closed = false;
+  #sweepDue = false;
+  #sweptAt = Number.NEGATIVE_INFINITY;
+  #stopPromotion: () => void = () => undefined;
+  #promoteAt = Number.POSITIVE_INFINITY;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+  }
+
+  /** Open long-polls. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** A task for this node, now or within `waitMs`; null when none came, the client left or the server closes. */
+  claim(entry: NodeEntry, call: ClaimCall): Promise<JobWithTask | null> {
+    if (this.#closed) return Promise.resolve(null);
+    return new Promise((resolve, reject) => {
+      const group = this.#groupOf(entry);
+      const waiter: Waiter = {
+        entry,
+        claimId: call.claimId,
+        group,
+        busy: false,
+        again: false,
+        over: false,
+        stopTimer: () => undefined,
+        resolve,
+        reject,
+      };
+      this.#enter(waiter);
+      call.onGone(() => this.#giveUp(waiter));
+      void this.#attempt(waiter).then(() => {
+        if (waiter.over) return;
+        if (call.waitMs === 0) this.#finish(waiter, null);
+        else waiter.stopTimer = this.#options.clock.after(call.waitMs, () => this.#giveUp(waiter));
+      });
+    });
+  }
+
+  /** `count` new tasks of this requirement are in the queue. */
+  wake(requirement: Requirement, count = 1): void {
+    let left = count;
+    const start = (waiter: Waiter): void => {
+      if (left === 0) return;
+      if (!this.#options.registry.claims(waiter.entry)) return;
+      const { facts } = waiter.entry;
+      if (!facts || !this.#options.registry.accepts(requirement, facts)) return;
+      if (waiter.busy) {
+        waiter.again = true;
+      } else {
+        left -= 1;
+        void this.#attempt(waiter);
+      }
+    };
+    if (requirement.node !== null) {
+      for (const waiter of this.#byNode.get(requirement.node) ?? []) start(waiter);
+      if (!requirement.fallback) return;
+    }
+    for (const group of this.#groups.values()) {
+      if (left === 0) return;
+      if (!isCapable(requirement, group.facts)) continue;
+      for (const waiter of group.idle) {
+        if (left === 0) return;
+        start(waiter);
+      }
+    }
+    // Whoever is asking right now may have asked just before the tasks were there.
+    for (const group of this.#groups.values()) for (const waiter of group.busy) start(waiter);
+  }
+
+  /** The node can do other things than before, or may claim again. */
+  nodeChanged(entry: NodeEntry): void {
+    const waiters = this.#byNode.get(entry.id);
+    if (!waiters) return;
+    for (const waiter of [...waiters]) {
+      const group = this.#groupOf(entry);
+      if (group !== waiter.group) this.#move(waiter, group);
+      if (waiter.busy) waiter.again = true;
+      else void this.#attempt(waiter);
+    }
+  }
+
+  /** Who may take what has changed in a way that concerns more than one node: soon, all waiters ask again. */
+  sweep(): void {
+    if (this.#sweepDue || this.#closed || this.#waiting === 0) return;
+    this.#sweepDue = true;
+    const { clock } = this.#options;
+    const wait = Math.max(0, this.#sweptAt + SWEEP_EVERY_MS - clock.now());
+    clock.after(wait, () => {
+      this.#sweepDue = false;
+      this.#sweptAt = clock.now();
+      void this.#sweepNow();
+    });
+  }
+
+  /** A delayed task becomes due at this time. */
+  dueAt(time: number): void {
+    if (time >= this.#promoteAt || this.#closed) return;
+    this.#stopPromotion();
+    this.#promoteAt = time;
+    const wait = Math.max(0, time - this.#options.clock.now());
+    this.#stopPromotion = this.#options.clock.after(wait, () => void this.promote());
+  }
+
+  /** Queues the delayed tasks that are due, and arms the timer for the next. */
+  async promote(): Promise<void> {
+    this.#stopPromotion();
+    this.#promoteAt = Number.POSITIVE_INFINITY;
+    if (this.#closed) return;
+    const { store, clock, logger } = this.#options;
+    try {
+      const { promoted, nextAt } = await store.promoteDue(clock.now());
+      if (promoted > 0) {
+        logger.debug('jobs.due', { tasks: promoted });
+        this.sweep();
+      }
+      if (nextAt !== null) this.dueAt(Math.max(nextAt, clock.now() + 1));
+    } catch (error) {
+      logger.error('jobs.due-failed', { error });
+      this.dueAt(clock.now() + 1000);
+    }
+  }
+
+  /** Answers every waiter with nothing. */
+  close(): void {
+    this.#closed = true;
+    this.#stopPromotion();
+    for (const waiters of [...this.#byNode.values()]) for (const waiter of [...waiters]) this.#giveUp(waiter);
+  }
+
+  async #attempt(waiter: Waiter): Promise<void> {
+    this.#setBusy(waiter, true);
+    let work: JobWithTask | null = null;
+    try {
+      do {
+        waiter.again = false;
+        work = await this.#ask(waiter);
+      } while (work === null && waiter.again && !waiter.over);
+    } catch (error) {
+      if (!waiter.over) {
+        this.#leave(waiter);
+        waiter.reject(error);
+      }
+      return;
+    }
+    if (waiter.over) {
+      // Nobody to tell: the same claimId asks again and gets it, or the lease runs out.
+      if (work)
+        this.#options.logger.warn('claim.undelivered', { taskId: work.task.id, nodeId: waiter.entry.id });
+      return;
+    }
+    this.#setBusy(waiter, false);
+    if (work) this.#finish(waiter, work);
+  }
+
+  #ask({ entry, claimId }: Waiter): Promise<JobWithTask | null> {
+    const { store, registry, clock, leaseMs } = this.#options;
+    const { facts } = entry;
+    // A node that may not claim still gets the task that an earlier answer with this claimId failed to bring.
+    const accepts =
+      facts && registry.claims(entry)
+        ? (requirement: Requirement) => registry.accepts(requirement, facts)
+        : () => false;
+    const now = clock.now();
+    return store.claim({ nodeId: entry.id, claimId, accepts, now, leaseUntil: now + leaseMs() });
+  }
+
+  async #sweepNow(): Promise<void> {
+    const waiters = [...this.#groups.values()].flatMap((group) => [...group.idle]);
+    let next = 0;
+    const work = async (): Promise<void> => {
+      while (next < waiters.length && this.#options.store.stats().tasks.queued > 0) {
+        const waiter = waiters[next];
+        next += 1;
+        if (waiter && !waiter.over && !waiter.busy) await this.#attempt(waiter);
+      }
+    };
+    await Promise.all(Array.from({ length: SWEEP_PARALLEL }, work));
+  }
+
+  #giveUp(waiter: Waiter): void {
+    if (!waiter.over) this.#finish(waiter, null);
+  }
+
+  #finish(waiter: Waiter, work: JobWithTask | null): void {
+    this.#leave(waiter);
+    waiter.resolve(work);
+  }
+
+  #enter(waiter: Waiter): void {
+    const own = this.#byNode.get(waiter.entry.id) ?? new Set<Waiter>();
+    for (const other of [...own]) if (other.claimId === waiter.claimId) this.#giveUp(other);
+    const [oldest] = own;
+    if (oldest && own.size >= WAITERS_PER_NODE) this.#giveUp(oldest);
+    own.add(waiter);
+    this.#byNode.set(waiter.entry.id, own);
+    this.#waiting += 1;
+  }
+
+  #leave(waiter: Waiter): void {
+    waiter.over = true;
+    waiter.stopTimer();
+    const own = this.#byNode.get(waiter.entry.id);
+    if (own?.delete(waiter)) this.#waiting -= 1;
+    if (own?.size === 0) this.#byNode.delete(waiter.entry.id);
+    waiter.group.idle.delete(waiter);
+    waiter.group.busy.delete(waiter);
+    this.#dropIfEmpty(waiter.group);
+  }
+
+  #setBusy(waiter: Waiter, busy: boolean): void {
+    waiter.busy = busy;
+    const { group } = waiter;
+    (busy ? group.idle : group.busy).delete(waiter);
+    (busy ? group.busy : group.idle).add(waiter);
+    this.#groups.set(group.key, group);
+  }
+
+  #move(waiter: Waiter, group: Group): void {
+    waiter.group.idle.delete(waiter);
+    waiter.group.busy.delete(waiter);
+    this.#dropIfEmpty(waiter.group);
+    waiter.group = group;
+    this.#setBusy(waiter, waiter.busy);
+  }
+
+  #dropIfEmpty(group: Group): void {
+    if (group.idle.size === 0 && group.busy.size === 0) this.#groups.delete(group.key);
+  }
+
+  #groupOf({ facts }: NodeEntry): Group {
+    const known: NodeFacts = facts ?? { id: '', roles: [], engines: [], tags: [], blockedTemplates: [] };
+    const key = JSON.stringify([known.roles, known.engines, known.tags, known.blockedTemplates]);
+    let group = this.#groups.get(key);
+    if (!group) {
+      group = { key, facts: known, idle: new Set(), busy: new Set() };
+      this.#groups.set(key, group);
+    }
+    return group;
+  }
+}

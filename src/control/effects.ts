@@ -1,0 +1,96 @@
+/** What follows from a change in the store: leases, waiters, events, webhooks, metrics. */
+import type { JobRecord, ReportOutcome, TaskChange, TaskRecord } from '../store/store.ts';
+import type { Control } from './context.ts';
+import { jobView, nodeView } from './views.ts';
+
+/** A report of a node was accepted (or had been before). */
+export function afterReport(
+  control: Control,
+  outcome: ReportOutcome,
+  kind: 'succeeded' | 'failed' | 'interrupted',
+): void {
+  if (outcome.node) {
+    const entry = control.registry.put(outcome.node);
+    if (outcome.node.quarantine) {
+      control.logger.warn('node.quarantined', { nodeId: entry.id, reason: outcome.node.quarantine.reason });
+    }
+  }
+  if (outcome.repeated) return;
+  control.metrics.attemptEnded(kind);
+  afterChange(control, outcome);
+}
+
+/** A task and with it its job changed. */
+export function afterChange(control: Control, change: TaskChange): void {
+  const { task, job, jobEnded } = change;
+  if (task.state !== 'running') {
+    const lease = control.leases.get(task.id);
+    control.leases.drop(task.id, task.epoch);
+    control.previews.drop(task.id);
+    if (lease) nodeChanged(control, lease.nodeId);
+  }
+  if (task.state === 'queued') control.dispatcher.wake(task.requirement);
+  // A task that ended may have let blocked ones of its job into the queue.
+  else if (task.state === 'succeeded' && !jobEnded) control.dispatcher.sweep();
+  jobChanged(control, job.id);
+  if (jobEnded) jobEndedNow(control, job);
+}
+
+/** Tasks of a job were queued again or cancelled. */
+export function afterJobCommand(control: Control, job: JobRecord, tasks: readonly TaskRecord[]): void {
+  for (const task of tasks) {
+    const lease = control.leases.get(task.id);
+    control.leases.drop(task.id, task.epoch);
+    control.previews.drop(task.id);
+    if (lease) nodeChanged(control, lease.nodeId);
+    if (task.state === 'queued') control.dispatcher.wake(task.requirement);
+  }
+  jobChanged(control, job.id);
+  if (job.endedAt !== null) jobEndedNow(control, job);
+}
+
+/** Publishes the job's new state. Always read from the store: events of a job come in the order of its states. */
+export function jobChanged(control: Control, jobId: string): void {
+  const { events, leases, store } = control;
+  if (!events.isActive) {
+    events.skip();
+    return;
+  }
+  void store.getJob(jobId).then(
+    (found) => found && events.publish({ type: 'job', job: jobView(found.job, found.tasks, leases) }),
+    () => events.skip(),
+  );
+}
+
+/** Publishes progress of a job, at most four times a second. */
+export function jobProgressed(control: Control, jobId: string): void {
+  const { events, leases, store } = control;
+  if (!events.isActive) return;
+  events.publishThrottled(`job ${jobId}`, async () => {
+    const found = await store.getJob(jobId);
+    return found && { type: 'job', job: jobView(found.job, found.tasks, leases) };
+  });
+}
+
+/** Publishes what people see of a node, at most four times a second. */
+export function nodeChanged(control: Control, nodeId: string): void {
+  const { events, registry, leases } = control;
+  if (!events.isActive) {
+    events.skip();
+    return;
+  }
+  events.publishThrottled(`node ${nodeId}`, async () => {
+    const entry = registry.get(nodeId);
+    return entry ? { type: 'node', node: nodeView(entry, leases) } : null;
+  });
+}
+
+function jobEndedNow(control: Control, job: JobRecord): void {
+  control.logger.debug('job.ended', { jobId: job.id, state: job.state });
+  const { webhook } = job;
+  if (webhook === null) return;
+  void control.store.getJob(job.id).then(
+    (found) => found && control.webhooks.send(webhook, jobView(found.job, found.tasks, control.leases)),
+    (error: unknown) => control.logger.error('webhook.failed', { jobId: job.id, error }),
+  );
+}

@@ -1,0 +1,293 @@
+/** What nodes ask for: register, work, heartbeats, reports. */
+import { z } from 'zod';
+import { chooseEngine } from '../../jobs/requirements.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import { jobIdOf } from '../../lib/ids.ts';
+import { objectKeys } from '../../objects/object-store.ts';
+import {
+  AgentSettings,
+  ClaimAnswer,
+  ClaimRequest,
+  CompleteRequest,
+  FailRequest,
+  HeartbeatAnswer,
+  HeartbeatRequest,
+  LogRequest,
+  RegisterRequest,
+  ReleaseRequest,
+  ReportAnswer,
+  UploadAnswer,
+  UploadRequest,
+} from '../../protocol/agent.ts';
+import type { AssetRef } from '../../protocol/jobs.ts';
+import type { Fence, JobWithTask, ReportOutcome, TaskRecord } from '../../store/store.ts';
+import { baseUrlFor } from '../base-url.ts';
+import type { Control } from '../context.ts';
+import { afterReport, jobChanged, jobProgressed, nodeChanged } from '../effects.ts';
+import type { NodeEntry } from '../registry.ts';
+import type { Routes } from '../route.ts';
+import { instant } from '../views.ts';
+
+const TaskParams = z.object({ id: z.string().max(64) });
+const done = { description: 'Taken' } as const;
+
+/** Registers the routes of nodes, except previews and logs. */
+export function agentRoutes(routes: Routes, control: Control): void {
+  routes.add('register', {
+    body: RegisterRequest,
+    answers: { 200: AgentSettings },
+    handle: ({ body, node }) => register(control, node.entry, body),
+  });
+  routes.add('claim', {
+    body: ClaimRequest,
+    answers: { 200: ClaimAnswer, 204: { description: 'Nothing came within waitMs' } },
+    async handle({ body, node, request, reply }) {
+      const work = await control.dispatcher.claim(node.entry, {
+        claimId: body.claimId,
+        waitMs: Math.min(body.waitMs, control.config.agents.claimWaitSeconds * 1000),
+        onGone: (callback) => reply.raw.once('close', callback),
+      });
+      control.metrics.claim(work !== null);
+      if (work === null) return reply.code(204).send();
+      return claimAnswer(control, node.entry, work, baseUrlFor(control, request, 'node'));
+    },
+  });
+  routes.add('heartbeat', {
+    body: HeartbeatRequest,
+    answers: { 200: HeartbeatAnswer },
+    handle: ({ body, node }) => heartbeat(control, node.entry, body),
+  });
+  routes.add('taskUploads', {
+    body: UploadRequest,
+    params: TaskParams,
+    answers: { 200: UploadAnswer },
+    async handle({ body, node, params, request }) {
+      const { epoch, sizeBytes, sha256 } = body;
+      await requireLease(control, { taskId: params.id, epoch, nodeId: node.entry.id });
+      if (sizeBytes > control.config.limits.uploadBytes) {
+        const limit = control.config.limits.uploadBytes;
+        throw new FlatrenderError(
+          'REQUEST_TOO_LARGE',
+          `the output has ${sizeBytes} bytes; at most ${limit} are allowed`,
+          {
+            hint: 'raise limits.uploadBytes in flatrender.yaml',
+          },
+        );
+      }
+      const key = objectKeys.output(params.id, epoch, body.fileName);
+      const put = await control.objects.presignPut(key, {
+        sizeBytes,
+        sha256,
+        ttlSeconds: control.config.objects.presignTtlSeconds,
+        baseUrl: baseUrlFor(control, request, 'node'),
+      });
+      return { key, ...put };
+    },
+  });
+  reportRoutes(routes, control);
+}
+
+function reportRoutes(routes: Routes, control: Control): void {
+  const { store, policy, clock } = control;
+  const report = { params: TaskParams, answers: { 200: ReportAnswer } } as const;
+  routes.add('complete', {
+    ...report,
+    body: CompleteRequest,
+    async handle({ body, node, params }) {
+      const fence: Fence = { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id };
+      await checkOutput(control, fence, body.result);
+      const outcome = await store.complete(fence, body.result, policy, clock.now());
+      if (!outcome.repeated) control.metrics.rendered(outcome.job.template, body.result.renderMs);
+      afterReport(control, outcome, 'succeeded');
+      return reportAnswer(outcome);
+    },
+  });
+  routes.add('fail', {
+    ...report,
+    body: FailRequest,
+    async handle({ body, node, params }) {
+      const fence: Fence = { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id };
+      const outcome = await store.fail(fence, body.error, policy, clock.now());
+      const { code, message } = body.error;
+      if (!outcome.repeated)
+        control.logger.warn('task.failed', { ...fence, code, message, state: outcome.task.state });
+      afterReport(control, outcome, 'failed');
+      return reportAnswer(outcome);
+    },
+  });
+  routes.add('release', {
+    ...report,
+    body: ReleaseRequest,
+    async handle({ body, node, params }) {
+      const fence: Fence = { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id };
+      const outcome = await store.release(fence, body.reason, clock.now());
+      if (!outcome.repeated) control.logger.info('task.released', { ...fence, reason: body.reason });
+      afterReport(control, outcome, 'interrupted');
+      return reportAnswer(outcome);
+    },
+  });
+  routes.add('taskLog', {
+    params: TaskParams,
+    body: LogRequest,
+    answers: { 204: done },
+    async handle({ body, node, params, reply }) {
+      await requireLease(control, { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id }, true);
+      const lines = body.lines.map(({ at, stream, line }) => ({ at: Date.parse(at), stream, line }));
+      await store.appendLog(params.id, body.epoch, lines, control.config.limits.logBytesPerAttempt);
+      const job = jobIdOf(params.id);
+      if (control.events.isActive) {
+        control.events.publishThrottled(`log ${params.id}`, async () => ({
+          type: 'log',
+          job,
+          task: params.id,
+        }));
+      }
+      return reply.code(204).send();
+    },
+  });
+}
+
+async function register(control: Control, { id }: NodeEntry, body: RegisterRequest): Promise<AgentSettings> {
+  const { store, registry, clock, config, dispatcher, logger } = control;
+  const record = await store.registerNode(id, body, clock.now());
+  const entry = registry.put(record);
+  registry.touch(entry, body.capabilities.system);
+  dispatcher.nodeChanged(entry);
+  const engines = entry.facts?.engines ?? [];
+  logger.info('node.registered', {
+    nodeId: id,
+    hostname: body.hostname,
+    agentVersion: body.agentVersion,
+    engines,
+  });
+  return {
+    serverTime: instant(clock.now()),
+    heartbeatMs: registry.heartbeatMs,
+    leaseMs: config.leases.leaseSeconds * 1000,
+    claimWaitMs: Math.max(1, config.agents.claimWaitSeconds * 1000),
+    previewMs: config.agents.previewSeconds * 1000,
+    keepRenderingMs: Math.max(1, config.agents.keepRenderingSeconds * 1000),
+  };
+}
+
+async function heartbeat(
+  control: Control,
+  entry: NodeEntry,
+  body: HeartbeatRequest,
+): Promise<HeartbeatAnswer> {
+  const { registry, leases, clock } = control;
+  registry.touch(entry, body.system);
+  const outcome = await leases.beat(entry.id, body.leases);
+  for (const lease of outcome.moved) jobProgressed(control, jobIdOf(lease.taskId));
+  for (const task of outcome.reattached) jobChanged(control, task.jobId);
+  if (body.system !== null || outcome.moved.length > 0) nodeChanged(control, entry.id);
+  return {
+    serverTime: instant(clock.now()),
+    nextMs: registry.heartbeatMs,
+    cancel: [...outcome.cancel],
+    lost: [...outcome.lost],
+    drain: entry.record.intent !== 'enabled' || entry.record.quarantine !== null,
+  };
+}
+
+/** The task with everything the node needs; the lease is noted. */
+async function claimAnswer(
+  control: Control,
+  entry: NodeEntry,
+  { job, task }: JobWithTask,
+  baseUrl: string,
+): Promise<ClaimAnswer> {
+  const { clock, leases, metrics, objects, config } = control;
+  const now = clock.now();
+  const leaseUntil = task.leaseUntil ?? now + leases.leaseMs;
+  leases.hold(task, entry.id, leaseUntil);
+  if (task.epoch === 1) metrics.waited(now - Math.max(job.createdAt, job.runAt ?? 0));
+  jobChanged(control, job.id);
+  nodeChanged(control, entry.id);
+  const engine = entry.facts && chooseEngine(task.requirement, entry.facts);
+  if (!engine) throw new Error(`node ${entry.id} was given ${task.id} without having an engine for it`);
+  const sign = { ttlSeconds: config.objects.presignTtlSeconds, baseUrl };
+  return {
+    task: {
+      id: task.id,
+      jobId: job.id,
+      epoch: task.epoch,
+      engine,
+      template: job.template,
+      version: job.version,
+      inputs: job.inputs,
+      output: task.output,
+    },
+    leaseUntil: instant(leaseUntil),
+    bundle: {
+      url: await objects.presignGet(objectKeys.bundle(job.bundleSha256), sign),
+      sha256: job.bundleSha256,
+      sizeBytes: job.bundleBytes,
+    },
+    assets: await Promise.all(
+      assetsOf(job.inputs).map(async ({ asset, sizeBytes }) => ({
+        url: await objects.presignGet(objectKeys.asset(asset), sign),
+        sha256: asset,
+        sizeBytes,
+      })),
+    ),
+  };
+}
+
+/** The files among a job's inputs, each once. */
+export function assetsOf(inputs: JobWithTask['job']['inputs']): AssetRef[] {
+  const files = new Map<string, AssetRef>();
+  for (const value of Object.values(inputs)) if (typeof value === 'object') files.set(value.asset, value);
+  return [...files.values()];
+}
+
+/**
+ * Refuses a node that does not hold the task: another one has it, or it is over. A task whose lease ended without
+ * anybody taking it is still this node's. With `ended`: also when this attempt is over (last log lines).
+ */
+async function requireLease(control: Control, fence: Fence, ended = false): Promise<void> {
+  if (control.leases.holds(fence.taskId, fence.epoch, fence.nodeId)) return;
+  const task = await control.store.getTask(fence.taskId);
+  if (task === null) throw new FlatrenderError('TASK_NOT_FOUND', `there is no task ${fence.taskId}`);
+  const isOwn = task.epoch === fence.epoch && task.nodeId === fence.nodeId;
+  if (isOwn && (ended || task.state === 'running' || task.state === 'queued')) return;
+  throw leaseLost(task, fence);
+}
+
+function leaseLost(task: TaskRecord, fence: Fence): FlatrenderError {
+  const { state, epoch } = task;
+  return new FlatrenderError(
+    'LEASE_LOST',
+    `node "${fence.nodeId}" does not hold ${fence.taskId} any more: it is ${state}`,
+    {
+      hint: 'stop this work and discard it',
+      details: { state, epoch },
+    },
+  );
+}
+
+/** The output that a completion names must be this attempt's own and must have arrived. */
+async function checkOutput(control: Control, fence: Fence, result: CompleteRequest['result']): Promise<void> {
+  const prefix = objectKeys.output(fence.taskId, fence.epoch, '');
+  const name = result.key.startsWith(prefix) ? result.key.slice(prefix.length) : '';
+  if (!/^[A-Za-z0-9._-]{1,100}$/.test(name)) {
+    throw new FlatrenderError(
+      'REQUEST_INVALID',
+      `the output of ${fence.taskId} is ${prefix}…, not ${result.key}`,
+    );
+  }
+  if (!control.config.objects.checkOutputs || control.uploads.take(result.key, result.sizeBytes)) return;
+  const info = await control.objects.head(result.key);
+  if (info?.sizeBytes === result.sizeBytes) return;
+  // Said again after the clean-up has removed it: the store knows that it was there.
+  const task = await control.store.getTask(fence.taskId);
+  if (task?.state === 'succeeded' && task.epoch === fence.epoch) return;
+  const found = info === null ? 'is not there' : `has ${info.sizeBytes} bytes, not ${result.sizeBytes}`;
+  throw new FlatrenderError('OUTPUT_INVALID', `the output ${result.key} ${found}`, {
+    hint: 'upload it again, then complete',
+  });
+}
+
+function reportAnswer({ task }: ReportOutcome): ReportAnswer {
+  return { taskId: task.id, state: task.state, epoch: task.epoch };
+}

@@ -1,0 +1,87 @@
+/** Health, metrics, the description of the API, events and previews. */
+import { z } from 'zod';
+import { FlatrenderError } from '../../lib/errors.ts';
+import { HealthAnswer } from '../../protocol/tokens.ts';
+import type { Control } from '../context.ts';
+import { PREVIEW_BYTES } from '../previews.ts';
+import type { Routes } from '../route.ts';
+import { instant } from '../views.ts';
+
+const one = <T extends z.ZodType>(schema: T) =>
+  z.preprocess(
+    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
+    z.array(schema).max(100).optional(),
+  );
+
+const EventQuery = z.object({
+  job: one(z.string().min(1).max(64)),
+  nodes: z.enum(['0', '1', 'true', 'false']).optional(),
+});
+
+/** Registers what belongs to no resource. */
+export function farmRoutes(routes: Routes, control: Control): void {
+  const { store, registry, clock, config, version, startedAt, metrics, events, previews, leases } = control;
+  routes.add('health', {
+    answers: { 200: HealthAnswer },
+    handle() {
+      const { tasks } = store.stats();
+      return {
+        status: 'ok',
+        farm: config.farm.name,
+        version,
+        serverTime: instant(clock.now()),
+        startedAt: instant(startedAt),
+        nodes: { online: registry.onlineCount, known: registry.size },
+        tasks: { queued: tasks.queued, running: tasks.running },
+      };
+    },
+  });
+  routes.add('metrics', {
+    answers: { 200: { description: 'Prometheus text format', type: 'text/plain' } },
+    async handle({ reply }) {
+      const { contentType, text } = await metrics.scrape();
+      return reply.header('content-type', contentType).send(text);
+    },
+  });
+  routes.add('openapi', {
+    answers: { 200: { description: 'OpenAPI 3.1', type: 'application/json' } },
+    handle: ({ request, reply }) =>
+      reply.type('application/json; charset=utf-8').send(JSON.stringify(request.server.swagger())),
+  });
+  routes.add('events', {
+    query: EventQuery,
+    answers: { 200: { description: 'Events, until the client leaves', type: 'text/event-stream' } },
+    handle({ query, request, reply }) {
+      const jobs = query.job ? new Set(query.job) : null;
+      const nodes = query.nodes === '1' || query.nodes === 'true';
+      // Without a filter: everything. Only nodes asked for: no jobs.
+      const filter =
+        jobs === null && !nodes
+          ? { jobs: null, nodes: query.nodes === undefined }
+          : { jobs: jobs ?? new Set<string>(), nodes };
+      const last = request.headers['last-event-id'];
+      events.follow(reply.raw, filter, typeof last === 'string' ? last : undefined, () => reply.hijack());
+    },
+  });
+  routes.add('preview', {
+    params: z.object({ id: z.string().max(64) }),
+    query: z.object({ epoch: z.coerce.number().int().positive().optional() }),
+    bodyLimit: PREVIEW_BYTES,
+    answers: { 204: { description: 'Taken' } },
+    handle({ params, query, node, request, reply }) {
+      const lease = leases.get(params.id);
+      if (lease?.nodeId !== node.entry.id || (query.epoch !== undefined && query.epoch !== lease.epoch)) {
+        throw new FlatrenderError('LEASE_LOST', `node "${node.entry.id}" does not hold ${params.id}`, {
+          hint: 'stop this work and discard it',
+        });
+      }
+      if (!Buffer.isBuffer(request.body)) {
+        throw new FlatrenderError('UNSUPPORTED_MEDIA_TYPE', 'a preview is a JPEG', {
+          hint: 'send "Content-Type: image/jpeg"',
+        });
+      }
+      previews.put(params.id, request.body);
+      return reply.code(204).send();
+    },
+  });
+}

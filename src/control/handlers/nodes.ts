@@ -1,0 +1,75 @@
+/** The nodes of the farm, as operators see and manage them. */
+import { z } from 'zod';
+import { NodeCreated, NodeList, NodeRequest, NodeView } from '../../protocol/nodes.ts';
+import type { Control } from '../context.ts';
+import { afterChange } from '../effects.ts';
+import type { Routes } from '../route.ts';
+import { nodeView } from '../views.ts';
+
+const NodeParams = z.object({ id: z.string().min(1).max(64) });
+const one = { params: NodeParams, answers: { 200: NodeView } } as const;
+
+/** Registers the routes of nodes for clients. */
+export function nodeRoutes(routes: Routes, control: Control): void {
+  const { store, registry, leases, dispatcher, logger, nodeAuth, clock, events } = control;
+  routes.add('nodes', {
+    answers: { 200: NodeList },
+    handle: () => ({
+      nodes: [...registry.all()]
+        .map((entry) => nodeView(entry, leases))
+        .sort((a, b) => (a.id < b.id ? -1 : 1)),
+    }),
+  });
+  routes.add('node', { ...one, handle: ({ params }) => nodeView(registry.require(params.id), leases) });
+  routes.add('createNode', {
+    body: NodeRequest,
+    answers: { 200: NodeCreated, 201: NodeCreated },
+    async handle({ body, reply, token }) {
+      const { id, name = id, rotate } = body;
+      const isRotation = rotate && registry.get(id) !== undefined;
+      const record = isRotation
+        ? await store.rotateNode(id)
+        : await store.createNode({ id, name }, clock.now());
+      const entry = registry.put(record);
+      logger.info(isRotation ? 'node.secret-issued' : 'node.created', { nodeId: id, by: token.name });
+      reply.code(isRotation ? 200 : 201);
+      return { node: nodeView(entry, leases), secret: nodeAuth.secretOf(id, record.generation) };
+    },
+  });
+  routes.add('drainNode', {
+    ...one,
+    async handle({ params, token }) {
+      registry.require(params.id);
+      const entry = registry.put(await store.setIntent(params.id, 'draining'));
+      logger.info('node.draining', { nodeId: params.id, by: token.name });
+      // What waited for this node may go to others now.
+      dispatcher.sweep();
+      return nodeView(entry, leases);
+    },
+  });
+  routes.add('resumeNode', {
+    ...one,
+    async handle({ params, token }) {
+      registry.require(params.id);
+      const entry = registry.put(await store.resumeNode(params.id));
+      logger.info('node.resumed', { nodeId: params.id, by: token.name });
+      dispatcher.nodeChanged(entry);
+      return nodeView(entry, leases);
+    },
+  });
+  routes.add('removeNode', {
+    params: NodeParams,
+    answers: { 204: { description: 'Removed' } },
+    async handle({ params, reply, token }) {
+      registry.require(params.id);
+      const changes = await store.removeNode(params.id, clock.now());
+      registry.remove(params.id);
+      nodeAuth.forget(params.id);
+      logger.info('node.removed', { nodeId: params.id, by: token.name, tasks: changes.length });
+      for (const change of changes) afterChange(control, change);
+      dispatcher.sweep();
+      events.publish({ type: 'node.removed', id: params.id });
+      return reply.code(204).send();
+    },
+  });
+}

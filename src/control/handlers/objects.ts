@@ -1,0 +1,157 @@
+/** Files of the embedded object store, by signed URLs: whoever has one may do what it says until it expires. */
+import type { IncomingMessage } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { FlatrenderError } from '../../lib/errors.ts';
+import type { ObjectGrant } from '../../objects/fs.ts';
+import type { ByteRange, ObjectInfo } from '../../objects/object-store.ts';
+import type { Control } from '../context.ts';
+import type { Routes } from '../route.ts';
+
+const TYPES: Readonly<Record<string, string>> = {
+  mp4: 'video/mp4',
+  mov: 'video/quicktime',
+  webm: 'video/webm',
+  gif: 'image/gif',
+  png: 'image/png',
+  zip: 'application/zip',
+};
+
+/** Registers the routes of objects; they read bodies as streams, of any content type. */
+export function objectRoutes(routes: Routes, control: Control): void {
+  routes.add('getObject', {
+    answers: {
+      200: { description: 'The object', type: 'application/octet-stream' },
+      206: { description: 'A part of it', type: 'application/octet-stream' },
+    },
+    handle: ({ request, reply }) => getObject(control, request, reply),
+  });
+  routes.add('putObject', {
+    answers: { 200: { description: 'Stored and verified' } },
+    handle: ({ request, reply }) => putObject(control, request, reply),
+  });
+}
+
+async function getObject(
+  control: Control,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { key } = grantOf(control, request);
+  const info = await control.objects.head(key);
+  if (info === null) throw new FlatrenderError('OBJECT_NOT_FOUND', `there is no object ${key}`);
+  describe(reply, info);
+  const etag = etagOf(info);
+  if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+  const range = rangeOf(request.headers, info, etag);
+  if (range) reply.header('content-range', `bytes ${range.start}-${range.end}/${info.sizeBytes}`);
+  reply.header('content-length', range ? range.end - range.start + 1 : info.sizeBytes);
+  reply.code(range ? 206 : 200);
+  if (request.method === 'HEAD') return reply.send();
+  // Status and headers go out by Fastify, so that an error before the first byte is still a proper answer.
+  return reply.send((await control.objects.get(key, range ?? undefined)).stream);
+}
+
+async function putObject(
+  control: Control,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { key, sizeBytes, sha256 } = grantOf(control, request);
+  const announced = request.headers['content-length'];
+  if (announced !== undefined && sizeBytes !== undefined && Number(announced) !== sizeBytes) {
+    throw new FlatrenderError('OBJECT_CORRUPT', `${key} is to have ${sizeBytes} bytes, not ${announced}`);
+  }
+  const ending = new AbortController();
+  const body = request.raw;
+  const stop = watchIdle(body, control, () =>
+    ending.abort(new FlatrenderError('REQUEST_TIMEOUT', `the upload of ${key} stood still for too long`)),
+  );
+  const onClose = (): void => {
+    if (!body.complete) ending.abort(new FlatrenderError('ABORTED', `the upload of ${key} was cut off`));
+  };
+  body.once('close', onClose);
+  try {
+    const info = await control.objects.put(key, body, { sizeBytes, sha256, signal: ending.signal });
+    control.uploads.note(key, info.sizeBytes);
+    return reply.code(200).header('etag', etagOf(info)).type('application/json').send('{}');
+  } finally {
+    stop();
+    body.off('close', onClose);
+  }
+}
+
+function grantOf(control: Control, request: FastifyRequest): ObjectGrant {
+  if (!control.verifyObjectUrl) throw new FlatrenderError('ROUTE_NOT_FOUND', 'objects are not served here');
+  const { '*': key = '' } = request.params as { '*'?: string };
+  const query = request.query as Readonly<Record<string, unknown>>;
+  return control.verifyObjectUrl({ method: request.method, key, query, now: control.clock.now() });
+}
+
+/** Calls back when no byte arrives for limits.uploadIdleSeconds. */
+function watchIdle(body: IncomingMessage, control: Control, onIdle: () => void): () => void {
+  const { uploadIdleSeconds } = control.config.limits;
+  let last = control.clock.now();
+  const onData = (): void => {
+    last = control.clock.now();
+  };
+  body.on('data', onData);
+  let cancel = (): void => undefined;
+  const arm = (ms: number): void => {
+    cancel = control.clock.after(ms, () => {
+      const left = last + uploadIdleSeconds * 1000 - control.clock.now();
+      if (left > 0) arm(left);
+      else onIdle();
+    });
+  };
+  arm(uploadIdleSeconds * 1000);
+  return () => {
+    cancel();
+    body.off('data', onData);
+  };
+}
+
+function describe(reply: FastifyReply, info: ObjectInfo): void {
+  const extension = /\.([a-z0-9]+)$/.exec(info.key)?.[1] ?? '';
+  reply.headers({
+    'content-type': TYPES[extension] ?? 'application/octet-stream',
+    'accept-ranges': 'bytes',
+    etag: etagOf(info),
+    'last-modified': new Date(info.modifiedAt).toUTCString(),
+    // What is stored under a key never changes, and the URL is secret.
+    'cache-control': 'private, immutable, max-age=86400',
+    // Input files come from strangers: a browser must neither guess their type nor run them.
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none'; sandbox",
+  });
+}
+
+function etagOf(info: ObjectInfo): string {
+  return `"${info.sha256 ?? `${info.sizeBytes}-${info.modifiedAt}`}"`;
+}
+
+/** The one range a client asked for; null: everything. Several ranges are answered with everything (RFC 9110, 14.2). */
+function rangeOf(
+  headers: IncomingMessage['headers'],
+  info: ObjectInfo,
+  etag: string,
+): (ByteRange & { readonly end: number }) | null {
+  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(headers.range ?? '');
+  if (!match || (match[1] === '' && match[2] === '')) return null;
+  const ifRange = headers['if-range'];
+  if (ifRange !== undefined && ifRange !== etag) return null;
+  const last = info.sizeBytes - 1;
+  const [start, end] =
+    match[1] === ''
+      ? [Math.max(0, info.sizeBytes - Number(match[2])), last]
+      : [Number(match[1]), match[2] === '' ? last : Math.min(Number(match[2]), last)];
+  if (start > last || end < start || (match[1] === '' && Number(match[2]) === 0)) {
+    throw new FlatrenderError(
+      'OBJECT_RANGE',
+      `${info.key} has ${info.sizeBytes} bytes; ${headers.range} is not in it`,
+      {
+        details: { sizeBytes: info.sizeBytes },
+      },
+    );
+  }
+  return { start, end };
+}

@@ -1,0 +1,184 @@
+/** `POST /v1/jobs`: everything that can be refused is refused here, before any node hears of it. */
+import { createHash } from 'node:crypto';
+import type { FastifyRequest } from 'fastify';
+import { checkInputs } from '../../bundle/inputs.ts';
+import type { Manifest } from '../../bundle/manifest.ts';
+import { defaultOutputs, resolveOutput } from '../../bundle/resolve-output.ts';
+import type { Requirement } from '../../jobs/requirements.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import { newId } from '../../lib/ids.ts';
+import { objectKeys } from '../../objects/object-store.ts';
+import { JobRequest, type JobView, SubmitAnswer, SubmitRequest } from '../../protocol/jobs.ts';
+import { EngineName } from '../../protocol/names.ts';
+import type { NewJob, NewTask } from '../../store/store.ts';
+import type { Control } from '../context.ts';
+import { jobChanged } from '../effects.ts';
+import { invalidRequest, type Routes } from '../route.ts';
+import { jobView } from '../views.ts';
+import { assetsOf } from './agent.ts';
+
+/** Registers the submission of jobs. */
+export function submitRoutes(routes: Routes, control: Control): void {
+  routes.add('submit', {
+    body: SubmitRequest,
+    parseBody: parseSubmit,
+    answers: { 201: SubmitAnswer, 200: SubmitAnswer },
+    async handle({ body, request, reply, token }) {
+      const { repeated, answer } = await submit(control, body, token.id, idempotencyOf(request, token.id));
+      reply.code(repeated ? 200 : 201);
+      return answer;
+    },
+  });
+}
+
+// The union of the two forms would only say "invalid input"; which form is meant is plain from the key.
+function parseSubmit(body: unknown): SubmitRequest {
+  const isBatch = typeof body === 'object' && body !== null && 'jobs' in body;
+  const result = (isBatch ? SubmitRequest.options[1] : JobRequest).safeParse(body);
+  if (result.success) return result.data;
+  throw invalidRequest(result.error.issues, 'body');
+}
+
+function idempotencyOf(
+  request: FastifyRequest,
+  tokenId: string,
+): { key: string; bodySha256: string } | undefined {
+  const header = request.headers['idempotency-key'];
+  if (header === undefined) return undefined;
+  if (typeof header !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(header)) {
+    throw new FlatrenderError(
+      'REQUEST_INVALID',
+      'the Idempotency-Key header wants 1 to 200 visible characters',
+    );
+  }
+  const bodySha256 = createHash('sha256')
+    .update(request.rawBody ?? '')
+    .digest('hex');
+  // Keys of different tokens have nothing to do with each other.
+  return { key: `${tokenId}:${header}`, bodySha256 };
+}
+
+async function submit(
+  control: Control,
+  body: SubmitRequest,
+  tokenId: string,
+  idempotency: { key: string; bodySha256: string } | undefined,
+): Promise<{ repeated: boolean; answer: SubmitAnswer }> {
+  const now = control.clock.now();
+  const isBatch = 'jobs' in body;
+  const requests = isBatch ? body.jobs : [body];
+  const batchId = isBatch ? newId('b', now) : null;
+  const jobs: NewJob[] = [];
+  for (const [index, request] of requests.entries()) {
+    try {
+      jobs.push(await newJob(control, request, { now, batchId, tokenId }));
+    } catch (error) {
+      throw isBatch ? inBatch(error, index) : error;
+    }
+  }
+  const stored = await control.store.submit(jobs, idempotency);
+  const [first] = stored.jobs;
+  const views: JobView[] = stored.jobs.map((job) => jobView(job, [], control.leases));
+  if (stored.repeated) return { repeated: true, answer: { jobs: views, batch: first?.batchId ?? null } };
+  announce(control, jobs);
+  const warning = warningFor(control, jobs);
+  return {
+    repeated: false,
+    answer: { jobs: views, batch: batchId, ...(warning === null ? {} : { warning }) },
+  };
+}
+
+/** Tells whoever waits for work, and whoever follows events. */
+function announce(control: Control, jobs: readonly NewJob[]): void {
+  control.metrics.submitted(jobs.length);
+  const now = control.clock.now();
+  for (const job of jobs) {
+    if (job.runAt !== null && job.runAt > now) control.dispatcher.dueAt(job.runAt);
+    else for (const task of job.tasks) control.dispatcher.wake(task.requirement);
+    jobChanged(control, job.id);
+  }
+}
+
+async function newJob(
+  control: Control,
+  request: JobRequest,
+  about: { readonly now: number; readonly batchId: string | null; readonly tokenId: string },
+): Promise<NewJob> {
+  const { record, manifest } = await control.templates.require(request.template, request.version);
+  const inputs = checkInputs(manifest, request.inputs);
+  await requireAssets(control, inputs);
+  if (request.node !== undefined) control.registry.require(request.node);
+  const outputs = request.outputs?.map((name) => resolveOutput(manifest, name)) ?? defaultOutputs(manifest);
+  const requirement: Requirement = {
+    role: 'render',
+    engines: enginesOf(manifest),
+    template: record.name,
+    tags: [...new Set(request.tags)].sort(),
+    node: request.node ?? null,
+    fallback: request.node === undefined || request.fallback,
+    avoid: null,
+  };
+  const runAt = request.runAt === undefined ? null : Date.parse(request.runAt);
+  return {
+    id: newId('j', about.now),
+    batchId: about.batchId,
+    name: request.name ?? null,
+    template: record.name,
+    version: record.version,
+    bundleSha256: record.sha256,
+    bundleBytes: record.sizeBytes,
+    priority: request.priority,
+    inputs,
+    runAt: runAt !== null && runAt > about.now ? runAt : null,
+    node: request.node ?? null,
+    webhook: request.webhook ?? null,
+    createdAt: about.now,
+    createdBy: about.tokenId,
+    tasks: outputs.map((output): NewTask => ({ output, requirement })),
+  };
+}
+
+// Best first: After Effects renders its own project truest, then the Lottie export, then the filter graph.
+const ENGINE_ORDER = EngineName.options;
+
+function enginesOf(manifest: Manifest): EngineName[] {
+  const has = manifest.engines as Readonly<Record<string, unknown>>;
+  return ENGINE_ORDER.filter((name) => has[name] !== undefined);
+}
+
+async function requireAssets(control: Control, inputs: NewJob['inputs']): Promise<void> {
+  for (const { asset, name, sizeBytes } of assetsOf(inputs)) {
+    // Noted first: from here on the clean-up leaves the file alone.
+    control.recentObjects.note(asset);
+    const info = await control.objects.head(objectKeys.asset(asset));
+    if (info?.sizeBytes === sizeBytes) continue;
+    const problem = info === null ? 'was not uploaded' : `has ${info.sizeBytes} bytes, not ${sizeBytes}`;
+    throw new FlatrenderError('OBJECT_NOT_FOUND', `the input file "${name}" (sha256 ${asset}) ${problem}`, {
+      hint: 'ask POST /v1/uploads where to put it, upload it, then submit again',
+      details: { asset },
+    });
+  }
+}
+
+/** What is worth saying although the job is taken: nobody can render it yet. */
+function warningFor(control: Control, jobs: readonly NewJob[]): string | null {
+  if (control.registry.size === 0) return null;
+  for (const job of jobs) {
+    const requirement = job.tasks[0]?.requirement;
+    if (!requirement || control.registry.isAnyCapable(requirement)) continue;
+    const engines = requirement.engines.join(' or ');
+    const tags = requirement.tags.length === 0 ? '' : ` and the tags ${requirement.tags.join(', ')}`;
+    return `no node can render ${job.template} (it needs ${engines}${tags}): the job waits for one`;
+  }
+  return null;
+}
+
+function inBatch(error: unknown, index: number): unknown {
+  if (!(error instanceof FlatrenderError)) return error;
+  const { code, message, hint, details } = error;
+  return new FlatrenderError(code, `jobs.${index}: ${message}`, {
+    hint,
+    cause: error,
+    details: { ...details, index },
+  });
+}

@@ -1,0 +1,143 @@
+/** Templates: publishing a bundle that was uploaded, listing, removing; and where files are uploaded to. */
+import { randomUUID } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import type { Manifest } from '../../bundle/manifest.ts';
+import { readBundleManifest } from '../../bundle/read-manifest.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import { objectKeys } from '../../objects/object-store.ts';
+import { Name, Version } from '../../protocol/names.ts';
+import {
+  ObjectUploadAnswer,
+  ObjectUploadRequest,
+  TemplateAnswer,
+  TemplateList,
+  TemplateRequest,
+  TemplateView,
+} from '../../protocol/templates.ts';
+import { baseUrlFor } from '../base-url.ts';
+import { forbidden } from '../client-auth.ts';
+import type { Control } from '../context.ts';
+import type { Routes } from '../route.ts';
+import { templateView } from '../views.ts';
+
+const NameParams = z.object({ name: Name });
+const VersionQuery = z.object({ version: Version.optional() });
+
+/** Registers the routes of templates and uploads. */
+export function templateRoutes(routes: Routes, control: Control): void {
+  const { store, templates, logger, clock } = control;
+  routes.add('templates', {
+    answers: { 200: TemplateList },
+    async handle() {
+      const all = await store.listTemplates();
+      const views = [];
+      for (const template of all) views.push(templateView(template, await isLatest(control, template)));
+      return { templates: views };
+    },
+  });
+  routes.add('template', {
+    params: NameParams,
+    query: VersionQuery,
+    answers: { 200: TemplateView },
+    async handle({ params, query }) {
+      const { record } = await templates.require(params.name, query.version);
+      return templateView(record, await isLatest(control, record), true);
+    },
+  });
+  routes.add('pushTemplate', {
+    body: TemplateRequest,
+    answers: { 200: TemplateAnswer, 201: TemplateAnswer },
+    async handle({ body, reply, token }) {
+      control.recentObjects.note(body.sha256);
+      const { manifest, sizeBytes } = await manifestOfBundle(control, body.sha256);
+      const { name, version } = manifest;
+      const { template, already } = await store.putTemplate({
+        name,
+        version,
+        sha256: body.sha256,
+        sizeBytes,
+        manifest,
+        pushedAt: clock.now(),
+      });
+      templates.changed();
+      if (!already) logger.info('template.pushed', { template: name, version, sizeBytes, by: token.name });
+      reply.code(already ? 200 : 201);
+      return { template: templateView(template, await isLatest(control, template), true), already };
+    },
+  });
+  routes.add('removeTemplate', {
+    params: NameParams,
+    query: VersionQuery,
+    answers: { 200: TemplateList },
+    async handle({ params, query, token }) {
+      const removed = await store.removeTemplate(params.name, query.version);
+      templates.changed();
+      logger.info('template.removed', {
+        template: params.name,
+        version: query.version ?? 'all',
+        by: token.name,
+      });
+      return { templates: removed.map((template) => templateView(template, false)) };
+    },
+  });
+  uploadRoutes(routes, control);
+}
+
+function uploadRoutes(routes: Routes, control: Control): void {
+  const { objects, config, recentObjects } = control;
+  routes.add('uploads', {
+    body: ObjectUploadRequest,
+    answers: { 200: ObjectUploadAnswer },
+    async handle({ body, request, token }) {
+      const { kind, sha256, sizeBytes } = body;
+      // A bundle is code that runs on nodes; submitting jobs does not need it.
+      if (kind === 'bundle' && token.role !== 'admin') throw forbidden(token, 'admin');
+      if (sizeBytes > config.limits.uploadBytes) {
+        throw new FlatrenderError(
+          'REQUEST_TOO_LARGE',
+          `the file has ${sizeBytes} bytes; at most ${config.limits.uploadBytes} are allowed`,
+          { hint: 'raise limits.uploadBytes in flatrender.yaml' },
+        );
+      }
+      recentObjects.note(sha256);
+      const key = objectKeys[kind](sha256);
+      const there = await objects.head(key);
+      if (there?.sizeBytes === sizeBytes) return { key, url: null, headers: {} };
+      const baseUrl = baseUrlFor(control, request, 'client');
+      const ttlSeconds = config.objects.presignTtlSeconds;
+      return { key, ...(await objects.presignPut(key, { sizeBytes, sha256, ttlSeconds, baseUrl })) };
+    },
+  });
+}
+
+async function isLatest(control: Control, template: { name: string; version: string }): Promise<boolean> {
+  const latest = await control.templates.require(template.name).catch(() => null);
+  return latest?.record.version === template.version;
+}
+
+/** Reads the manifest of an uploaded bundle; refuses hostile archives and wrong manifests by their own codes. */
+async function manifestOfBundle(
+  control: Control,
+  sha256: string,
+): Promise<{ manifest: Manifest; sizeBytes: number }> {
+  const key = objectKeys.bundle(sha256);
+  const info = await control.objects.head(key);
+  if (info === null) {
+    throw new FlatrenderError('OBJECT_NOT_FOUND', `the bundle ${sha256} was not uploaded`, {
+      hint: 'ask POST /v1/uploads where to put it, or use "flatrender template push"',
+    });
+  }
+  await mkdir(control.tempDirectory, { recursive: true, mode: 0o700 });
+  const file = join(control.tempDirectory, `${randomUUID()}.zip`);
+  try {
+    const { stream } = await control.objects.get(key);
+    await pipeline(stream, createWriteStream(file, { mode: 0o600 }));
+    return { manifest: await readBundleManifest(file), sizeBytes: info.sizeBytes };
+  } finally {
+    await rm(file, { force: true });
+  }
+}

@@ -1,0 +1,202 @@
+/** How a route of the contract is registered: authentication, validation and documentation from one declaration. */
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
+import { z } from 'zod';
+import { FlatrenderError } from '../lib/errors.ts';
+import { ErrorAnswer } from '../protocol/names.ts';
+import { ROUTES, type RouteName } from '../protocol/routes.ts';
+import type { TokenRecord } from '../store/store.ts';
+import type { Control } from './context.ts';
+import type { NodeCaller } from './node-auth.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Name of the route in ROUTES. */
+    name?: RouteName;
+  }
+  interface FastifyRequest {
+    /** Set on routes of nodes, before the body is read. */
+    nodeCaller: NodeCaller | null;
+    /** Set on routes of clients. */
+    tokenRecord: TokenRecord | null;
+    /** The body as it came. */
+    rawBody: Buffer | null;
+  }
+}
+
+/** One request as a handler sees it: everything is checked. */
+export interface Call<B, Q, P> {
+  readonly body: B;
+  readonly query: Q;
+  readonly params: P;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  /** The node that signed; throws on other routes. */
+  readonly node: NodeCaller;
+  /** The token in use; throws on other routes. */
+  readonly token: TokenRecord;
+}
+
+interface RouteSpec<B extends z.ZodType, Q extends z.ZodType, P extends z.ZodType> {
+  readonly body?: B;
+  readonly query?: Q;
+  readonly params?: P;
+  /** Documentation of answers by status: a schema, or a content type with what it is. */
+  readonly answers: Readonly<
+    Record<number, z.ZodType | { readonly description: string; readonly type?: string }>
+  >;
+  readonly bodyLimit?: number;
+  /** Checks the body instead of its schema, for clearer messages. */
+  readonly parseBody?: (body: unknown) => z.output<B>;
+  readonly handle: (call: Call<z.output<B>, z.output<Q>, z.output<P>>) => Promise<unknown> | unknown;
+}
+
+/** Registers routes of {@link ROUTES}; every one of them exactly once. */
+export class Routes {
+  readonly #app: FastifyInstance;
+  readonly #control: Control;
+
+  constructor(app: FastifyInstance, control: Control) {
+    this.#app = app;
+    this.#control = control;
+  }
+
+  add<B extends z.ZodType, Q extends z.ZodType, P extends z.ZodType>(
+    name: RouteName,
+    spec: RouteSpec<B, Q, P>,
+  ): void {
+    const { method, path, auth, summary } = ROUTES[name];
+    const schema: FastifySchema & Record<string, unknown> = {
+      operationId: name,
+      summary,
+      tags: [tagOf(path)],
+      security: auth === 'none' || auth === 'url' ? [] : [{ [auth === 'node' ? 'node' : 'token']: [] }],
+      response: describeAnswers(spec.answers),
+    };
+    if (spec.body) schema.body = spec.body;
+    if (spec.query) schema.querystring = spec.query;
+    if (spec.params) schema.params = spec.params;
+    const { parseBody } = spec;
+    this.#app.route({
+      // HEAD comes with GET of objects: clients ask for size and digest.
+      method: (name === 'getObject' ? ['GET', 'HEAD'] : method) as HTTPMethods,
+      url: path,
+      schema,
+      ...(spec.bodyLimit === undefined ? {} : { bodyLimit: spec.bodyLimit }),
+      config: { name },
+      ...(parseBody
+        ? {
+            validatorCompiler: ({ schema: part, httpPart }) =>
+              httpPart === 'body' ? attempt(parseBody) : validator(part as z.ZodType, httpPart),
+          }
+        : {}),
+      handler: (request, reply) =>
+        spec.handle({
+          body: request.body as z.output<B>,
+          query: request.query as z.output<Q>,
+          params: request.params as z.output<P>,
+          request,
+          reply,
+          get node() {
+            return required(request.nodeCaller, 'node');
+          },
+          get token() {
+            return required(request.tokenRecord, 'token');
+          },
+        }),
+      ...this.#authOf(auth),
+    });
+  }
+
+  #authOf(auth: (typeof ROUTES)[RouteName]['auth']) {
+    const { nodeAuth, clientAuth } = this.#control;
+    if (auth === 'none' || auth === 'url') return {};
+    if (auth === 'node') {
+      return {
+        onRequest: (request: FastifyRequest, _: FastifyReply, done: (error?: Error) => void) => {
+          const url = request.raw.url ?? '';
+          const mark = url.indexOf('?');
+          const path = mark < 0 ? url : url.slice(0, mark);
+          const query = mark < 0 ? '' : url.slice(mark + 1);
+          try {
+            const method = request.raw.method ?? '';
+            request.nodeCaller = nodeAuth.verify({ method, path, query }, request.raw.headers);
+          } catch (error) {
+            return done(error as Error);
+          }
+          done();
+        },
+      };
+    }
+    return {
+      onRequest: async (request: FastifyRequest) => {
+        refuseRepeated(request.raw.rawHeaders, 'authorization');
+        request.tokenRecord = await clientAuth.verify(request.raw.headers.authorization, auth);
+      },
+    };
+  }
+}
+
+/** A validator for Fastify that answers REQUEST_INVALID naming each field. */
+export function validator(schema: z.ZodType, part = 'body') {
+  return (data: unknown): { value: unknown } | { error: Error } => {
+    const result = schema.safeParse(data);
+    return result.success ? { value: result.data } : { error: invalidRequest(result.error.issues, part) };
+  };
+}
+
+/** What a schema refused, as an error that names the fields. */
+export function invalidRequest(issues: readonly z.core.$ZodIssue[], part: string): FlatrenderError {
+  const problems = issues.slice(0, 10).map((issue) => {
+    const message = issue.message.replace(/^Invalid input: /, '');
+    return { path: issue.path.map(String).join('.'), message };
+  });
+  const text = problems.map(({ path, message }) =>
+    path === '' ? `the ${part}: ${message}` : `${path}: ${message}`,
+  );
+  return new FlatrenderError('REQUEST_INVALID', text.join('; '), { details: { part, problems } });
+}
+
+// Node keeps the first Authorization header and drops the others without a word; a proxy may look at the last.
+function refuseRepeated(rawHeaders: readonly string[], name: string): void {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const header = rawHeaders[i];
+    if (header?.length === name.length && header.toLowerCase() === name) count += 1;
+  }
+  if (count > 1) throw new FlatrenderError('REQUEST_INVALID', `more than one ${name} header`);
+}
+
+function attempt(parse: (body: unknown) => unknown) {
+  return (data: unknown): { value: unknown } | { error: Error } => {
+    try {
+      return { value: parse(data) };
+    } catch (error) {
+      return { error: error as Error };
+    }
+  };
+}
+
+function required<T>(value: T | null, what: string): T {
+  if (value === null) throw new Error(`this route has no ${what}`);
+  return value;
+}
+
+function tagOf(path: string): string {
+  return /^\/(?:v1\/)?([a-z]+)/.exec(path)?.[1] ?? 'farm';
+}
+
+function describeAnswers(
+  answers: RouteSpec<z.ZodType, z.ZodType, z.ZodType>['answers'],
+): Record<string, unknown> {
+  const described: Record<string, unknown> = {};
+  for (const [status, answer] of Object.entries(answers)) {
+    described[status] = 'parse' in answer ? answer : bytesAnswer(answer.description, answer.type);
+  }
+  return { ...described, '4xx': ErrorAnswer };
+}
+
+function bytesAnswer(description: string, type: string | undefined) {
+  // A null schema is documented as an answer without a body, an unknown one as bytes.
+  if (type === undefined) return z.null().describe(description);
+  return { description, content: { [type]: { schema: z.unknown() } } };
+}
