@@ -16,6 +16,14 @@ export interface FfmpegTools {
   readonly version: string;
 }
 
+/** Settings of the node that media programs read. */
+export interface MediaSettings {
+  /** Path of ffmpeg; empty: the one on PATH. */
+  readonly ffmpegPath: string;
+  /** Threads an encoder may use; 0: its own choice. */
+  readonly threads: number;
+}
+
 const known = new Map<string, FfmpegTools>();
 
 /**
@@ -23,7 +31,9 @@ const known = new Map<string, FfmpegTools>();
  * remembered; what was not is looked for again, so that an installation is noticed without a restart.
  * Throws FFMPEG_MISSING when the configured path does not work.
  */
-export async function findFfmpeg(ffmpegPath: string): Promise<FfmpegTools | null> {
+export async function findFfmpeg({
+  ffmpegPath,
+}: Pick<MediaSettings, 'ffmpegPath'>): Promise<FfmpegTools | null> {
   const key = `${ffmpegPath}\0${ffmpegPath === '' ? process.env.PATH : ''}`;
   const found = known.get(key);
   if (found) return found;
@@ -55,8 +65,8 @@ export const INSTALL_HINT =
       : 'run "apt-get install ffmpeg" (or your distribution’s equivalent), or set FFMPEG_PATH to the program';
 
 /** Like {@link findFfmpeg}, for what cannot do without: throws FFMPEG_MISSING with how to get one. */
-export async function requireFfmpeg(ffmpegPath: string): Promise<FfmpegTools> {
-  const tools = await findFfmpeg(ffmpegPath);
+export async function requireFfmpeg(settings: Pick<MediaSettings, 'ffmpegPath'>): Promise<FfmpegTools> {
+  const tools = await findFfmpeg(settings);
   if (tools) return tools;
   throw new FlatrenderError('FFMPEG_MISSING', 'there is no ffmpeg on the PATH of this machine', {
     hint: INSTALL_HINT,
