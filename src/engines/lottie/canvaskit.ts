@@ -1,0 +1,31 @@
+/** Skia and Skottie as WebAssembly, loaded once per process. */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { CanvasKit, CanvasKitInitOptions } from 'canvaskit-wasm';
+
+let loaded: Promise<CanvasKit> | undefined;
+
+/** Loads canvaskit-wasm (the build with Skottie); the next render in this process finds it warm. */
+export function loadCanvasKit(): Promise<CanvasKit> {
+  loaded ??= load().catch((error: unknown) => {
+    loaded = undefined;
+    throw error;
+  });
+  return loaded;
+}
+
+/** Version of the installed package. */
+export function canvasKitVersion(): string {
+  const require = createRequire(import.meta.url);
+  const { version } = require('canvaskit-wasm/package.json') as { version: string };
+  return version;
+}
+
+async function load(): Promise<CanvasKit> {
+  const require = createRequire(import.meta.url);
+  const script = require.resolve('canvaskit-wasm/bin/full/canvaskit.js');
+  const init = require('canvaskit-wasm/bin/full/canvaskit.js') as (
+    options: CanvasKitInitOptions,
+  ) => Promise<CanvasKit>;
+  return init({ locateFile: (file: string) => join(dirname(script), file) });
+}

@@ -1,0 +1,187 @@
+/** Pictures of a Lottie file: from its data URLs, from the bundle, from inputs; as bytes that are sure to decode. */
+import { readFile } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import type { CanvasKit, Image } from 'canvaskit-wasm';
+import { BundlePath } from '../../bundle/manifest.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import { type Bound, imageAssets } from './bind.ts';
+import type { LayerPlace } from './layers.ts';
+import { LAYER, type Lottie, type LottieAsset } from './lottie-json.ts';
+import { type Problem, problem } from './problem.ts';
+
+/** Decoded, this is 256 MB: half of what one picture may cost a node with 1 GB. */
+const MAX_PIXELS = 64_000_000;
+/** A picture is kept up to this many times the size the animation declares, for outputs larger than that. */
+const MAX_OVERSAMPLING = 4;
+
+/** The image assets that some layer shows. */
+export function usedImages(lottie: Lottie, places: readonly LayerPlace[]): LottieAsset[] {
+  const used = new Set(
+    places.filter(({ layer }) => layer.ty === LAYER.image).map(({ layer }) => layer.refId),
+  );
+  return imageAssets(lottie).filter(({ id }) => used.has(id));
+}
+
+/** Where the file of an asset is inside the bundle, given the Lottie file's path there; null: inside the asset itself. */
+export function assetPath(asset: LottieAsset, lottieFile: string): string | null | Problem {
+  if (asset.p?.startsWith('data:')) return null;
+  const path = posix.normalize(posix.join(posix.dirname(lottieFile), asset.u ?? '', asset.p ?? ''));
+  if (BundlePath.safeParse(path).success) return path;
+  return problem(
+    'TEMPLATE_INVALID',
+    `the image ${asset.id} is ${JSON.stringify(`${asset.u ?? ''}${asset.p ?? ''}`)}, not a file of the bundle`,
+    'export with the images included, or put the file beside the Lottie file',
+  );
+}
+
+/**
+ * Reads and checks all pictures that layers show, points the assets at them and returns the bytes by key. Those of
+ * inputs are fitted to the size of their asset. Throws MEDIA_INVALID for an input, TEMPLATE_INVALID for a file of the
+ * bundle that is missing, cut off or no picture.
+ */
+export async function prepareImages(
+  kit: CanvasKit,
+  lottie: Lottie,
+  bound: Bound,
+  bundle: { readonly dir: string; readonly lottieFile: string },
+): Promise<Map<string, Uint8Array>> {
+  const bytes = new Map<string, Uint8Array>();
+  for (const [index, asset] of usedImages(lottie, bound.places).entries()) {
+    const input = bound.images.findLast((image) => image.asset === asset);
+    const key = `flatrender-image-${index}`;
+    if (input) {
+      const file = await readFile(input.path);
+      bytes.set(
+        key,
+        fitImage(kit, file, asset, input.fit, { label: `the input ${input.input}`, code: 'MEDIA_INVALID' }),
+      );
+    } else {
+      const label = `the image ${asset.id}`;
+      const file = await readAsset(asset, bundle);
+      // As lottie-web does (preserveAspectRatio "xMidYMid slice") with a file of another shape than it declares.
+      bytes.set(key, fitImage(kit, file, asset, 'cover', { label, code: 'TEMPLATE_INVALID' }));
+    }
+    Object.assign(asset, { u: '', p: key, e: 0 });
+  }
+  return bytes;
+}
+
+async function readAsset(
+  asset: LottieAsset,
+  bundle: { dir: string; lottieFile: string },
+): Promise<Uint8Array> {
+  const path = assetPath(asset, bundle.lottieFile);
+  if (path === null) {
+    const [head = '', body = ''] = (asset.p ?? '').split(/,(.*)/s);
+    return head.endsWith(';base64') ? Buffer.from(body, 'base64') : Buffer.from(decodeURIComponent(body));
+  }
+  if (typeof path !== 'string') throw new FlatrenderError(path.code, path.message, { hint: path.hint });
+  return readFile(join(bundle.dir, path)).catch((cause: unknown) => {
+    throw new FlatrenderError(
+      'TEMPLATE_INVALID',
+      `the bundle has no ${path}, which the image ${asset.id} shows`,
+      { cause },
+    );
+  });
+}
+
+interface ImageSource {
+  readonly label: string;
+  readonly code: 'MEDIA_INVALID' | 'TEMPLATE_INVALID';
+}
+
+/** A picture in the shape of its asset: as it is when it has that shape, else contained, covering or stretched. */
+function fitImage(
+  kit: CanvasKit,
+  file: Uint8Array,
+  asset: LottieAsset,
+  fit: 'contain' | 'cover' | 'stretch',
+  source: ImageSource,
+): Uint8Array {
+  const image = decode(kit, file, source);
+  try {
+    const [width, height] = [asset.w || image.width(), asset.h || image.height()];
+    const isSameShape = Math.abs(image.width() / image.height() / (width / height) - 1) < 0.01;
+    if (isSameShape) return file;
+    return drawFitted(kit, image, width, height, fit);
+  } finally {
+    image.delete();
+  }
+}
+
+function drawFitted(
+  kit: CanvasKit,
+  image: Image,
+  width: number,
+  height: number,
+  fit: 'contain' | 'cover' | 'stretch',
+): Uint8Array {
+  const [sx, sy] = [width / image.width(), height / image.height()];
+  const even = fit === 'contain' ? Math.min(sx, sy) : Math.max(sx, sy);
+  const [scaleX, scaleY] = fit === 'stretch' ? [sx, sy] : [even, even];
+  // Enough pixels that the picture loses none, within limits.
+  const more = Math.min(
+    MAX_OVERSAMPLING,
+    Math.max(1, 1 / Math.max(scaleX, scaleY)),
+    Math.sqrt(MAX_PIXELS / 4 / (width * height)),
+  );
+  const surface = kit.MakeSurface(
+    Math.max(1, Math.round(width * more)),
+    Math.max(1, Math.round(height * more)),
+  );
+  if (!surface) throw new FlatrenderError('ENGINE_FAILED', `no memory for a picture of ${width} × ${height}`);
+  try {
+    const [w, h] = [image.width() * scaleX * more, image.height() * scaleY * more];
+    const left = (surface.width() - w) / 2;
+    const top = (surface.height() - h) / 2;
+    const from = kit.LTRBRect(0, 0, image.width(), image.height());
+    surface
+      .getCanvas()
+      .drawImageRectOptions(
+        image,
+        from,
+        kit.LTRBRect(left, top, left + w, top + h),
+        kit.FilterMode.Linear,
+        kit.MipmapMode.Linear,
+        null,
+      );
+    surface.flush();
+    const snapshot = surface.makeImageSnapshot();
+    const png = snapshot.encodeToBytes(kit.ImageFormat.PNG, 100);
+    snapshot.delete();
+    if (!png) throw new FlatrenderError('ENGINE_FAILED', 'a fitted picture could not be stored');
+    return png;
+  } finally {
+    surface.delete();
+  }
+}
+
+function decode(kit: CanvasKit, file: Uint8Array, { label, code }: ImageSource): Image {
+  const hint = 'give a complete PNG, JPEG, WebP or GIF file';
+  // Skia decodes what is there of a file that was cut off, and leaves the rest black.
+  if (!isComplete(file))
+    throw new FlatrenderError(code, `${label} is cut off: its end is missing (${file.length} bytes)`, {
+      hint,
+    });
+  const image = kit.MakeImageFromEncoded(file);
+  if (!image)
+    throw new FlatrenderError(code, `${label} is not a picture that can be read (${file.length} bytes)`, {
+      hint,
+    });
+  const pixels = image.width() * image.height();
+  if (pixels <= MAX_PIXELS) return image;
+  const size = `${image.width()} × ${image.height()}`;
+  image.delete();
+  throw new FlatrenderError(code, `${label} is too large: ${size}`, { hint: 'at most 64 megapixels' });
+}
+
+/** False for a PNG, JPEG, WebP or GIF file whose end is missing; true for anything else. */
+function isComplete(file: Uint8Array): boolean {
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
+  const starts = (magic: string): boolean => bytes.subarray(0, magic.length).toString('latin1') === magic;
+  if (starts('\x89PNG')) return bytes.includes('IEND', 8, 'latin1');
+  if (starts('\xff\xd8')) return bytes.lastIndexOf(Buffer.from([0xff, 0xd9])) > 0;
+  if (starts('RIFF')) return bytes.length >= 12 && bytes.length >= bytes.readUInt32LE(4) + 8;
+  if (starts('GIF8')) return bytes.lastIndexOf(0x3b) > bytes.length - 64;
+  return true;
+}

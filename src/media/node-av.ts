@@ -1,0 +1,35 @@
+/**
+ * The FFmpeg libraries in the package node-av, which is optional: it has no build for every platform.
+ *
+ * Of node-av 6.1.1, found with gdb: `options` of an encoder or decoder is freed twice (FFmpeg replaces the dictionary,
+ * its wrapper frees the old one when it is collected) and takes the process down some videos later. Options are
+ * therefore set in `configure`. Frames made from a buffer share its memory.
+ */
+import { FlatrenderError } from '../lib/errors.ts';
+import { INSTALL_HINT } from './ffmpeg.ts';
+
+export type NodeAv = typeof import('node-av');
+
+let loaded: Promise<NodeAv | null> | undefined;
+
+/** Loads node-av once; null when this machine has none that works. */
+export function loadNodeAv(): Promise<NodeAv | null> {
+  loaded ??= import('node-av').then(
+    (module) => {
+      // x264 writes a page of statistics on stderr after each file.
+      module.Log.setLevel(module.AV_LOG_FATAL);
+      return module;
+    },
+    () => null,
+  );
+  return loaded;
+}
+
+/** Loads node-av or throws FFMPEG_MISSING. */
+export async function requireNodeAv(): Promise<NodeAv> {
+  const module = await loadNodeAv();
+  if (module) return module;
+  throw new FlatrenderError('FFMPEG_MISSING', 'there is neither an ffmpeg on PATH nor the package node-av', {
+    hint: INSTALL_HINT,
+  });
+}
