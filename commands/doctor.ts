@@ -1,0 +1,56 @@
+import { ClientCommand } from '../src/cli/client-command.ts';
+import { type CheckResult, checkText, runChecks } from '../src/cli/doctor.ts';
+import { farmChecks } from '../src/cli/doctor-farm.ts';
+import { machineChecks } from '../src/cli/doctor-machine.ts';
+import { plural } from '../src/cli/output.ts';
+import { flatrenderHome } from '../src/config/home.ts';
+import { FlatrenderError } from '../src/lib/errors.ts';
+
+export default class Doctor extends ClientCommand {
+  static override summary = 'Check this machine and its connection to the control plane';
+  static override description =
+    'Each line is ok, warning, failed or skipped; under what is wrong stands the command that mends it. Exit code 1 when something failed.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --url http://10.66.0.1:8088 --json',
+  ];
+
+  async run(): Promise<{ ok: boolean; checks: readonly CheckResult[] }> {
+    await this.parse(Doctor);
+    const agent = await agentSettings();
+    const checks = [
+      ...machineChecks({ home: flatrenderHome(), ffmpegPath: agent?.ffmpegPath ?? '' }),
+      ...farmChecks({
+        connect: () => ({ api: this.api, config: this.clientConfig }),
+        version: this.config.version,
+        agentHealthUrl: agent?.healthUrl ?? null,
+        signal: this.signal,
+      }),
+    ];
+    const results = await runChecks(checks, this.signal, (result) => this.print(checkText(result)));
+    const count = (status: CheckResult['status']): number =>
+      results.filter((result) => result.status === status).length;
+    const [failed, warnings] = [count('failed'), count('warning')];
+    if (failed > 0) process.exitCode = 1;
+    this.note(failed + warnings === 0 ? 'all is well' : `${failed} failed, ${plural(warnings, 'warning')}`);
+    return { ok: failed === 0, checks: results };
+  }
+}
+
+/** What this machine's agent is set to; null when there is no agent.env. A broken one is the agent's to report. */
+async function agentSettings(): Promise<{ ffmpegPath: string; healthUrl: string | null } | null> {
+  const { loadAgentConfig } = await import('../src/config/agent-config.ts');
+  try {
+    const { config, file } = loadAgentConfig({});
+    if (file === null && process.env.NODE_ID === undefined) return null;
+    const { ffmpegPath, healthPort, healthHost } = config;
+    const host = healthHost === '0.0.0.0' ? '127.0.0.1' : healthHost;
+    return {
+      ffmpegPath,
+      healthUrl: healthPort === null || healthPort === 0 ? null : `http://${host}:${healthPort}/health`,
+    };
+  } catch (error) {
+    if (error instanceof FlatrenderError) return null;
+    throw error;
+  }
+}
