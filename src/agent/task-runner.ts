@@ -129,6 +129,7 @@ async function makeOutput(
     }
     const request: RenderRequest = {
       taskId,
+      epoch,
       engine: claim.task.engine,
       bundleDir: bundle.path,
       manifest: bundle.manifest,

@@ -1,0 +1,37 @@
+import type { Clock } from '../../src/lib/clock.ts';
+
+/** A clock that stands still until it is told how far to go. */
+export interface ManualClock extends Clock {
+  /** Goes on, calling back what becomes due, in order; lets promises settle in between. */
+  advance(ms: number): Promise<void>;
+  /** Callbacks that wait. */
+  readonly pending: number;
+}
+
+export function manualClock(start = Date.parse('2026-01-28T10:30:00Z')): ManualClock {
+  let now = start;
+  const timers = new Set<{ at: number; callback: () => void }>();
+  return {
+    now: () => now,
+    after(ms, callback) {
+      const timer = { at: now + ms, callback };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+    get pending() {
+      return timers.size;
+    },
+    async advance(ms) {
+      const end = now + ms;
+      for (;;) {
+        await new Promise((resolve) => setImmediate(resolve));
+        const next = [...timers].filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
+        if (!next) break;
+        timers.delete(next);
+        now = Math.max(now, next.at);
+        next.callback();
+      }
+      now = end;
+    },
+  };
+}
