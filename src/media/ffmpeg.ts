@@ -27,13 +27,14 @@ export interface MediaSettings {
 const known = new Map<string, FfmpegTools>();
 
 /**
- * Finds ffmpeg: the configured path, else PATH. Null when nothing is configured and none is there. What was found is
+ * Finds ffmpeg: the configured path (itself or in the node's settings), else PATH. Null when nothing is configured and none is there. What was found is
  * remembered; what was not is looked for again, so that an installation is noticed without a restart.
  * Throws FFMPEG_MISSING when the configured path does not work.
  */
-export async function findFfmpeg({
-  ffmpegPath,
-}: Pick<MediaSettings, 'ffmpegPath'>): Promise<FfmpegTools | null> {
+export async function findFfmpeg(
+  where: string | Pick<MediaSettings, 'ffmpegPath'>,
+): Promise<FfmpegTools | null> {
+  const ffmpegPath = typeof where === 'string' ? where : where.ffmpegPath;
   const key = `${ffmpegPath}\0${ffmpegPath === '' ? process.env.PATH : ''}`;
   const found = known.get(key);
   if (found) return found;
@@ -65,8 +66,8 @@ export const INSTALL_HINT =
       : 'run "apt-get install ffmpeg" (or your distribution’s equivalent), or set FFMPEG_PATH to the program';
 
 /** Like {@link findFfmpeg}, for what cannot do without: throws FFMPEG_MISSING with how to get one. */
-export async function requireFfmpeg(settings: Pick<MediaSettings, 'ffmpegPath'>): Promise<FfmpegTools> {
-  const tools = await findFfmpeg(settings);
+export async function requireFfmpeg(where: string | Pick<MediaSettings, 'ffmpegPath'>): Promise<FfmpegTools> {
+  const tools = await findFfmpeg(where);
   if (tools) return tools;
   throw new FlatrenderError('FFMPEG_MISSING', 'there is no ffmpeg on the PATH of this machine', {
     hint: INSTALL_HINT,
