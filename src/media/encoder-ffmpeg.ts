@@ -43,7 +43,7 @@ export function ffmpegEncoderArgs(options: EncoderOptions, plan: EncodingPlan): 
 
 /** Starts ffmpeg. Throws FFMPEG_MISSING. */
 export async function openFfmpegEncoder(options: EncoderOptions, plan: EncodingPlan): Promise<FrameEncoder> {
-  const { ffmpeg } = await requireFfmpeg(options.settings.ffmpegPath);
+  const { ffmpeg } = await requireFfmpeg(options.settings);
   const stop = new AbortController();
   const { stdin, done } = await startFfmpeg(ffmpegEncoderArgs(options, plan), {
     ffmpeg,

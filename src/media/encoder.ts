@@ -3,16 +3,8 @@ import { rm } from 'node:fs/promises';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { OutputSpec } from '../protocol/jobs.ts';
 import { type EncodingPlan, planEncoding } from './encoding-plan.ts';
-import { findFfmpeg, INSTALL_HINT } from './ffmpeg.ts';
+import { findFfmpeg, INSTALL_HINT, type MediaSettings } from './ffmpeg.ts';
 import { loadNodeAv } from './node-av.ts';
-
-/** What media work needs of a node's settings. */
-export interface MediaSettings {
-  /** Path of ffmpeg; empty: look on PATH, then use the encoder in the package. */
-  readonly ffmpegPath: string;
-  /** Threads the encoder may use; 0 = its own choice. */
-  readonly threads: number;
-}
 
 export interface EncoderOptions {
   /** Where the file is written; by convention it ends in `.part` until it is verified. */
@@ -68,7 +60,7 @@ export function encodedSize({
  * chose, and a crash of it is an error, not the end of the engine. See encoder-speed in the tests for the ratio.
  */
 export async function chooseEncoder(settings: MediaSettings): Promise<EncoderName> {
-  if (await findFfmpeg(settings.ffmpegPath)) return 'ffmpeg';
+  if (await findFfmpeg(settings)) return 'ffmpeg';
   if (await loadNodeAv()) return 'node-av';
   throw new FlatrenderError(
     'FFMPEG_MISSING',

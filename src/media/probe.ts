@@ -1,8 +1,7 @@
 /** Looks into media files: what they hold, counted rather than believed, and whether an output is what was asked for. */
 import { rename, rm, stat } from 'node:fs/promises';
 import { FlatrenderError } from '../lib/errors.ts';
-import type { MediaSettings } from './encoder.ts';
-import { findFfmpeg } from './ffmpeg.ts';
+import { findFfmpeg, type MediaSettings } from './ffmpeg.ts';
 
 export interface MediaInfo {
   /** mp4, mov, webm, gif, png, mp3, …; FFmpeg's name for what has no common one. */
@@ -48,7 +47,7 @@ export async function probeMedia(
     throw new FlatrenderError('MEDIA_INVALID', `cannot read ${path}`, { cause });
   });
   if (size === 0) throw new FlatrenderError('MEDIA_INVALID', `${path} is empty`);
-  const ffprobe = (await findFfmpeg(settings.ffmpegPath))?.ffprobe;
+  const ffprobe = (await findFfmpeg(settings))?.ffprobe;
   if (ffprobe) {
     const { probeWithFfprobe } = await import('./probe-ffprobe.ts');
     return { ...(await probeWithFfprobe(ffprobe, path, signal)), sizeBytes: size };
