@@ -105,6 +105,9 @@ function checkLottie(manifest: Manifest): Problem[] {
   if (typeof lottie.audio === 'object') {
     problems.push(...refer(manifest, [...base, 'audio', 'input'], lottie.audio.input, ['audio', 'video']));
   }
+  if (lottie.background) {
+    problems.push(...refer(manifest, [...base, 'background', 'input'], lottie.background.input, ['color']));
+  }
   const seen = new Map<string, string>();
   for (const [index, font] of lottie.fonts.entries()) {
     for (const name of font.names) {

@@ -1,0 +1,37 @@
+/** What is allowed in a manifest, and probably not meant. */
+import type { Manifest } from './manifest.ts';
+import { findPlaceholders } from './placeholders.ts';
+
+/** Inputs that an engine does not use: a job may set them, and nothing changes. */
+export function manifestWarnings(manifest: Manifest): string[] {
+  const warnings: string[] = [];
+  for (const [engine, used] of usedInputs(manifest)) {
+    const unused = Object.keys(manifest.inputs).filter((name) => !used.has(name));
+    if (unused.length > 0) {
+      const names = unused.map((name) => `"${name}"`).join(', ');
+      warnings.push(`the ${engine} engine does not use the input${unused.length === 1 ? '' : 's'} ${names}`);
+    }
+  }
+  return warnings;
+}
+
+function usedInputs({ composition, engines }: Manifest): Map<string, Set<string>> {
+  const common = typeof composition.duration === 'number' ? [] : [composition.duration.input];
+  const used = new Map<string, Set<string>>();
+  const { lottie, ffmpeg } = engines;
+  if (lottie) {
+    const names = new Set([...common, ...lottie.bind.map((binding) => binding.input)]);
+    if (typeof lottie.audio === 'object') names.add(lottie.audio.input);
+    if (lottie.background) names.add(lottie.background.input);
+    used.set('lottie', names);
+  }
+  if (ffmpeg) {
+    const names = new Set(common);
+    for (const source of ffmpeg.sources) if ('input' in source) names.add(source.input);
+    for (const { placeholder } of findPlaceholders(ffmpeg.graph)) {
+      if (placeholder.kind === 'input' || placeholder.kind === 'file') names.add(placeholder.name);
+    }
+    used.set('ffmpeg', names);
+  }
+  return used;
+}
