@@ -41,6 +41,7 @@ interface ModelTask {
 /** The rules once more, as plainly as they can be said, on arrays. */
 interface Model {
   now: number;
+  submitted: number;
   readonly tasks: ModelTask[];
   readonly jobIds: string[];
   /** Every token ever handed out. */
@@ -118,7 +119,7 @@ const submit = (template: number, priority: number, outputs: number): Command =>
         jobId: job.id,
         template: name,
         priority,
-        order: model.tasks.length,
+        order: model.submitted++,
         state: 'queued',
         failures: 0,
         losses: 0,
@@ -311,7 +312,7 @@ export function modelTests(open: () => Promise<OpenStore>): void {
       fc.asyncProperty(fc.commands(commands, { maxCommands: 80, size: 'max' }), async (history) => {
         await using opened = await open();
         const real: Real = { opened, store: opened.store, claims: 0 };
-        const model: Model = { now: 10_000, tasks: [], jobIds: [], tokens: [] };
+        const model: Model = { now: 10_000, submitted: 0, tasks: [], jobIds: [], tokens: [] };
         await nodes(real.store, ...NODES);
         await fc.asyncModelRun(() => ({ model, real }), history);
         await assertSame(model, real.store);
