@@ -27,6 +27,8 @@ export interface HomePaths {
   readonly config: string;
   readonly farmSecret: string;
   readonly controlPid: string;
+  /** Where the running control plane listens. */
+  readonly controlUrl: string;
   readonly controlLog: string;
   readonly clientConfig: string;
   /** State of the agents of this machine, one directory per node id. */
@@ -40,6 +42,7 @@ export function homePaths(directory: string = flatrenderHome()): HomePaths {
     config: join(directory, 'flatrender.yaml'),
     farmSecret: join(directory, 'farm.secret'),
     controlPid: join(directory, 'control.pid'),
+    controlUrl: join(directory, 'control.url'),
     controlLog: join(directory, 'control.log'),
     clientConfig: join(directory, 'client.json'),
     agents: join(directory, 'agent'),

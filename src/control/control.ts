@@ -89,7 +89,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   await control.dispatcher.promote();
   const running = undo.move();
 
-  const url = urlOf(config, app.server.address() as AddressInfo);
+  const url = localUrl(config, (app.server.address() as AddressInfo).port);
   logger.info('control.started', { url, farm: config.farm.name, version: control.version, directory });
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -218,7 +218,8 @@ async function listen(start: () => Promise<string>, { gateway }: ControlConfig):
   }
 }
 
-function urlOf({ gateway }: ControlConfig, { port }: AddressInfo): string {
+/** Where programs on this machine reach a control plane: a wildcard address is shown as the loopback. */
+export function localUrl({ gateway }: ControlConfig, port: number = gateway.port): string {
   const { host, tls } = gateway;
   const shown =
     host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;

@@ -1,0 +1,89 @@
+import { Flags } from '@oclif/core';
+import { BaseCommand } from '../../src/cli/base-command.ts';
+import { isInteractive } from '../../src/cli/paint.ts';
+import { ask } from '../../src/cli/prompt.ts';
+import type { InitResult } from '../../src/control/init-farm.ts';
+
+export default class ControlInit extends BaseCommand {
+  static override summary = 'Set up the control plane on this machine';
+  static override description =
+    'Writes a commented flatrender.yaml, the farm secret and the database into the state directory ($FLATRENDER_HOME or ' +
+    '~/.flatrender), prints the first admin token once and logs this terminal in with it. Asks on a terminal; every ' +
+    'question has a flag. Run again, it changes nothing that is there.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --yes --host 10.66.0.1 --public-url http://10.66.0.1:8088',
+    '<%= config.bin %> <%= command.id %> --new-admin-token',
+  ];
+  static override flags = {
+    name: Flags.string({ helpValue: '<name>', description: 'name of the farm' }),
+    host: Flags.string({
+      helpValue: '<address>',
+      description: 'address to listen on; 127.0.0.1: this machine only, 10.66.0.1: the mesh',
+    }),
+    port: Flags.integer({
+      helpValue: '<port>',
+      description: 'port to listen on; default 8088',
+      min: 0,
+      max: 65_535,
+    }),
+    'public-url': Flags.string({
+      helpValue: '<url>',
+      description: 'how nodes reach it; default: as they come',
+    }),
+    'new-admin-token': Flags.boolean({ description: 'make another admin token although there is one' }),
+    yes: Flags.boolean({ char: 'y', description: 'ask nothing: defaults for what has no flag' }),
+    'dry-run': Flags.boolean({ description: 'only say what would be done' }),
+  };
+
+  async run(): Promise<InitResult> {
+    const { flags } = await this.parse(ControlInit);
+    const [{ initFarm }, { flatrenderHome, homePaths }, { existsSync }] = await Promise.all([
+      import('../../src/control/init-farm.ts'),
+      import('../../src/config/home.ts'),
+      import('node:fs'),
+    ]);
+    const directory = flatrenderHome();
+    const hasConfig = existsSync(homePaths(directory).config);
+    const asks = !flags.yes && !hasConfig && !this.jsonEnabled() && isInteractive();
+    const question = async (text: string, flag: string, given: string | undefined, fallback: string) =>
+      given ?? (asks ? await ask(text, flag, { default: fallback }) : undefined);
+    const port = await question('Port to listen on', '--port', flags.port?.toString(), '8088');
+    const settings = {
+      'farm.name': await question('Name of the farm', '--name', flags.name, 'farm'),
+      'gateway.host': await question(
+        'Address to listen on (127.0.0.1: this machine only)',
+        '--host',
+        flags.host,
+        '127.0.0.1',
+      ),
+      'gateway.port': port === undefined ? undefined : Number(port),
+      'gateway.publicUrl':
+        (await question(
+          'How nodes reach it (empty: as they come)',
+          '--public-url',
+          flags['public-url'],
+          '',
+        )) || undefined,
+    };
+    const result = await initFarm({
+      directory,
+      settings,
+      newAdminToken: flags['new-admin-token'],
+      dryRun: flags['dry-run'],
+    });
+    for (const { result: done, what, path, note } of result.steps) {
+      this.note(`${done} ${what}${path === null ? '' : ` ${path}`}${note ? ` (${note})` : ''}`);
+    }
+    if (result.token !== undefined) {
+      this.note('admin token, shown this once:');
+      this.print(result.token);
+    }
+    this.note(
+      flags['dry-run']
+        ? 'nothing was changed'
+        : 'next: flatrender control run --daemon, then flatrender node add NAME',
+    );
+    return result;
+  }
+}

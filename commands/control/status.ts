@@ -1,0 +1,53 @@
+import { BaseCommand } from '../../src/cli/base-command.ts';
+import { formatRelative, plural } from '../../src/cli/output.ts';
+import type { HealthAnswer } from '../../src/protocol/tokens.ts';
+
+interface ControlStatusResult {
+  readonly running: boolean;
+  readonly pid: number | null;
+  readonly url: string | null;
+  /** null when it does not answer. */
+  readonly health: HealthAnswer | null;
+}
+
+export default class ControlStatus extends BaseCommand {
+  static override summary =
+    'Does the control plane of this machine run, since when, and how much is there to do';
+  static override description = 'Exit code 1 when it does not run or does not answer.';
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --json',
+  ];
+
+  async run(): Promise<ControlStatusResult> {
+    await this.parse(ControlStatus);
+    const [{ flatrenderHome }, { findControl, askHealth }] = await Promise.all([
+      import('../../src/config/home.ts'),
+      import('../../src/control/process.ts'),
+    ]);
+    const running = await findControl(flatrenderHome());
+    if (!running) {
+      process.exitCode = 1;
+      this.print('not running');
+      this.note('start it with "flatrender control run --daemon"');
+      return { running: false, pid: null, url: null, health: null };
+    }
+    const health = running.url === null ? null : await askHealth(running.url);
+    if (!health) {
+      process.exitCode = 1;
+      this.print(
+        `pid ${running.pid} runs but does not answer${running.url === null ? ' yet' : ` at ${running.url}`}`,
+      );
+      return { running: true, ...running, health };
+    }
+    const { nodes, tasks } = health;
+    this.print(
+      `running at ${running.url} (pid ${running.pid}), started ${formatRelative(health.startedAt, Date.now())}`,
+    );
+    this.print(`farm ${health.farm}, version ${health.version}`);
+    this.print(
+      `${nodes.online} of ${plural(nodes.known, 'node')} online; ${tasks.running} running, ${tasks.queued} queued`,
+    );
+    return { running: true, ...running, health };
+  }
+}

@@ -1,0 +1,131 @@
+/** What `control init` does: everything a control plane needs in its state directory, each thing once. */
+import { existsSync } from 'node:fs';
+import { clientFile, loadClientConfig, saveClientConfig } from '../config/client-config.ts';
+import { type ControlConfig, loadControlConfig, renderControlConfig } from '../config/control-config.ts';
+import { createFarmSecret, createHome, homePaths, writePrivateFile } from '../config/home.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { FlatrenderError } from '../lib/errors.ts';
+import { makeToken } from './client-auth.ts';
+import { localUrl, openStore } from './control.ts';
+
+export interface InitOptions {
+  readonly directory: string;
+  /** Options of flatrender.yaml by dotted path; only used when the file is written now. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Make another admin token although there are tokens already. */
+  readonly newAdminToken: boolean;
+  /** Only say what would be done. */
+  readonly dryRun: boolean;
+  readonly clock?: Clock;
+}
+
+/** One thing that init looks after. */
+export interface InitStep {
+  readonly what: 'configuration' | 'farm secret' | 'database' | 'admin token' | 'client configuration';
+  readonly path: string | null;
+  readonly result: 'created' | 'already' | 'would create' | 'kept';
+  readonly note?: string;
+}
+
+export interface InitResult {
+  readonly directory: string;
+  readonly url: string;
+  readonly steps: readonly InitStep[];
+  /** Only when one was made; it is not stored anywhere else than in client.json. */
+  readonly token?: string;
+}
+
+/** Prepares a state directory. What is there already stays as it is; CONFIG_INVALID when that cannot be used. */
+export async function initFarm(options: InitOptions): Promise<InitResult> {
+  const { directory, dryRun, newAdminToken, clock = systemClock } = options;
+  const paths = homePaths(directory);
+  const made = dryRun ? 'would create' : 'created';
+  const steps: InitStep[] = [];
+  const hasConfig = existsSync(paths.config);
+  if (!hasConfig && !dryRun) {
+    createHome(directory);
+    writePrivateFile(paths.config, renderControlConfig(options.settings));
+  }
+  const config = loadControlConfig({ directory, flags: hasConfig ? {} : options.settings });
+  const given = Object.entries(options.settings).filter(([, value]) => value !== undefined);
+  steps.push({
+    what: 'configuration',
+    path: paths.config,
+    result: hasConfig ? 'already' : made,
+    ...(hasConfig && given.length > 0
+      ? { note: 'the given settings were not written into it; edit the file' }
+      : {}),
+  });
+  const hasSecret = existsSync(paths.farmSecret);
+  if (!hasSecret && !dryRun) createFarmSecret(directory);
+  steps.push({ what: 'farm secret', path: paths.farmSecret, result: hasSecret ? 'already' : made });
+
+  const url = localUrl(config);
+  if (dryRun) {
+    const database = `${config.store}`;
+    return {
+      directory,
+      url,
+      steps: [...steps, { what: 'database', path: database, result: 'would create' }],
+    };
+  }
+  const { token, step } = await prepareStore(directory, config, { newAdminToken, clock });
+  steps.push(...step);
+  if (token === undefined) return { directory, url, steps };
+  steps.push(rememberToken(directory, url, token));
+  return { directory, url, steps, token };
+}
+
+async function prepareStore(
+  directory: string,
+  config: ControlConfig,
+  { newAdminToken, clock }: { readonly newAdminToken: boolean; readonly clock: Clock },
+): Promise<{ token?: string; step: InitStep[] }> {
+  let store: Awaited<ReturnType<typeof openStore>>;
+  try {
+    store = await openStore(directory, config, clock);
+  } catch (error) {
+    const isRunning = error instanceof FlatrenderError && error.code === 'ALREADY_RUNNING';
+    if (!isRunning) throw error;
+    if (!newAdminToken)
+      return { step: [{ what: 'database', path: config.store, result: 'already', note: 'in use' }] };
+    throw new FlatrenderError('ALREADY_RUNNING', 'the control plane runs and has its database open', {
+      cause: error,
+      hint: 'run "flatrender token create NAME --role admin", or "flatrender control stop" first',
+    });
+  }
+  try {
+    const tokens = await store.listTokens();
+    const database: InitStep = {
+      what: 'database',
+      path: config.store,
+      result: tokens.length > 0 ? 'already' : 'created',
+    };
+    if (tokens.length > 0 && !newAdminToken) {
+      return {
+        step: [
+          database,
+          { what: 'admin token', path: null, result: 'already', note: 'another one: --new-admin-token' },
+        ],
+      };
+    }
+    const { token, record } = makeToken({ name: 'admin', role: 'admin', expiresAt: null }, clock.now());
+    await store.createToken(record);
+    return { token, step: [database, { what: 'admin token', path: null, result: 'created' }] };
+  } finally {
+    await store.close();
+  }
+}
+
+/** Logs this terminal in, unless it is logged in to another control plane. */
+function rememberToken(directory: string, url: string, token: string): InitStep {
+  const path = clientFile(directory);
+  if (existsSync(path)) {
+    const known = loadClientConfig({}, {}, directory);
+    if (known.url !== url && known.token !== undefined) {
+      return { what: 'client configuration', path, result: 'kept', note: `it is for ${known.url}` };
+    }
+  }
+  saveClientConfig({ url, token }, directory);
+  return { what: 'client configuration', path, result: 'created' };
+}
