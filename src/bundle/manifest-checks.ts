@@ -138,10 +138,10 @@ function checkFfmpeg(manifest: Manifest): Problem[] {
         problems.push({ path: [...path, 'input'], message });
       }
       if (source.otherwise !== undefined) {
-        problems.push(...checkGraph(manifest, [...path, 'otherwise'], source.otherwise));
+        problems.push(...checkSource([...path, 'otherwise'], source.otherwise));
       }
     } else if ('generate' in source) {
-      problems.push(...checkGraph(manifest, [...path, 'generate'], source.generate));
+      problems.push(...checkSource([...path, 'generate'], source.generate));
     }
   }
   problems.push(...checkGraph(manifest, [...base, 'graph'], ffmpeg.graph));
@@ -152,6 +152,15 @@ function checkFfmpeg(manifest: Manifest): Problem[] {
     }
   }
   return problems;
+}
+
+/** Generated sources know the output's size, rate and length, and nothing of the job. */
+function checkSource(path: ManifestPath, source: string): Problem[] {
+  return findPlaceholders(source).flatMap(({ text, placeholder }) =>
+    placeholder.kind === 'value'
+      ? []
+      : [{ path, message: `${text} cannot be used here; there are {width} {height} {fps} {duration}` }],
+  );
 }
 
 function checkGraph(manifest: Manifest, path: ManifestPath, graph: string): Problem[] {
