@@ -49,7 +49,10 @@ export async function openFfmpegEncoder(options: EncoderOptions, plan: EncodingP
     ffmpeg,
     stdin: 'pipe',
     signal: AbortSignal.any([options.signal, stop.signal]),
-    onLine: (line) => options.onLog?.(`ffmpeg: ${line}`),
+    onLine(line) {
+      // With sound: our frames wait for the encoder, as they should.
+      if (!line.includes('Thread message queue blocking')) options.onLog?.(`ffmpeg: ${line}`);
+    },
   });
   if (!stdin) throw new Error('ffmpeg was started without its standard input');
   return new FfmpegEncoder({ stdin, done, stop }, options.path);

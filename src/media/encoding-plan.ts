@@ -14,7 +14,9 @@ export interface EncodingPlan {
   readonly fps: Fraction;
   readonly video: CodecPlan & { readonly filter: string };
   /** Null: the container has no sound. */
-  readonly audio: (CodecPlan & { readonly filter: string; readonly bitRate: number }) | null;
+  readonly audio:
+    | (CodecPlan & { readonly filter: string; readonly bitRate: number; readonly seconds: number })
+    | null;
 }
 
 export interface Fraction {
@@ -53,8 +55,8 @@ export function planEncoding({ output, width, height, frames }: PlanOptions): En
         fps,
         // veryfast: on flat, animated graphics the slower presets save 10–20 % of an already small file at 2–4
         // times the time.
-        video: { codec: 'libx264', options: { preset: 'veryfast', crf, profile: 'high' }, filter: TO_YUV },
-        audio: { codec: 'aac', options: {}, filter: `${sound},aformat=sample_fmts=fltp`, bitRate: 192_000 },
+        video: { codec: 'libx264', options: { preset: 'veryfast', crf }, filter: TO_YUV },
+        audio: { codec: 'aac', options: {}, filter: `${sound},aformat=sample_fmts=fltp`, bitRate: 192_000, seconds },
       };
     case 'webm':
       return {
@@ -71,6 +73,7 @@ export function planEncoding({ output, width, height, frames }: PlanOptions): En
           options: {},
           filter: `${sound},aformat=sample_fmts=flt`,
           bitRate: 128_000,
+          seconds,
         },
       };
     default:

@@ -24,7 +24,7 @@ export async function openAudioTrack(av: NodeAv, path: string, plan: AudioPlan):
       bitrate: plan.bitRate,
     },
   );
-  return new AudioTrack(path, { demuxer, decoder, filter, encoder }, stream.index);
+  return new AudioTrack(path, { demuxer, decoder, filter, encoder }, stream.index, plan.seconds);
 }
 
 interface Parts {
@@ -40,11 +40,13 @@ export class AudioTrack {
   readonly #path: string;
   readonly #parts: Parts;
   readonly #packets: AsyncGenerator<Packet | null>;
+  readonly #endSeconds: number;
   #seconds = 0;
   #hasEnded = false;
 
-  constructor(path: string, parts: Parts, stream: number) {
+  constructor(path: string, parts: Parts, stream: number, endSeconds: number) {
     this.#path = path;
+    this.#endSeconds = endSeconds;
     this.#parts = parts;
     this.encoder = parts.encoder;
     this.#packets = parts.demuxer.packets(stream);
@@ -66,7 +68,10 @@ export class AudioTrack {
       } finally {
         packet.free();
       }
-      for (const frame of frames) await this.#filter(frame, muxer, stream);
+      for (const frame of frames) {
+        if (this.#hasEnded) frame.free();
+        else await this.#filter(frame, muxer, stream);
+      }
     }
   }
 
@@ -84,9 +89,17 @@ export class AudioTrack {
     this.#parts.demuxer.closeSync();
   }
 
+  /** The source is at its end. */
   async #end(muxer: Muxer, stream: number): Promise<void> {
+    for (const frame of await this.#parts.decoder.decodeAll(null)) {
+      if (this.#hasEnded) frame.free();
+      else await this.#filter(frame, muxer, stream);
+    }
+    if (!this.#hasEnded) await this.#flush(muxer, stream);
+  }
+
+  async #flush(muxer: Muxer, stream: number): Promise<void> {
     this.#hasEnded = true;
-    for (const frame of await this.#parts.decoder.decodeAll(null)) await this.#filter(frame, muxer, stream);
     await this.#parts.filter.flush();
     for await (const frame of this.#parts.filter.flushFrames()) await this.#encode(frame, muxer, stream);
   }
@@ -98,6 +111,8 @@ export class AudioTrack {
     const filtered = await this.#parts.filter.processAll(frame);
     frame.free();
     for (const part of filtered) await this.#encode(part, muxer, stream);
+    // The filter that cuts at the end of the picture takes nothing after it.
+    if (this.#seconds >= this.#endSeconds) await this.#flush(muxer, stream);
   }
 
   async #encode(frame: Frame, muxer: Muxer, stream: number): Promise<void> {
