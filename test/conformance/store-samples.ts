@@ -145,7 +145,7 @@ export async function refused(promise: Promise<unknown>, code: ErrorCode): Promi
 }
 
 /** What the store counts equals what it holds. */
-export async function assertCounted(store: Store): Promise<void> {
+export async function assertCounted(store: Pick<Store, 'listJobs' | 'stats'>): Promise<void> {
   const stored = await store.listJobs({ limit: 100_000 });
   const { jobs, tasks } = store.stats();
   const count = (states: readonly string[], state: string): number =>
