@@ -100,6 +100,8 @@ export interface StartOptions extends SpawnOptions {
   readonly timeoutMs?: number;
   /** Characters kept of each of stdout and stderr, the end of them. Default 64 Ki. */
   readonly keepOutput?: number;
+  /** Between SIGTERM and SIGKILL when `signal` or the time limit ends it. Default 5 s. */
+  readonly graceMs?: number;
 }
 
 /** How a program ended. */
@@ -151,7 +153,7 @@ export async function start(
     encoding: 'buffer',
     timeout: options.timeoutMs ?? 0,
     cancelSignal: options.signal,
-    forceKillAfterDelay: KILL_AFTER_MS,
+    forceKillAfterDelay: options.graceMs ?? KILL_AFTER_MS,
     killDescendants: ownGroups,
     windowsHide: true,
   };
@@ -181,7 +183,7 @@ export async function start(
     done,
     send: (message) => child.connected && child.send(message as object, () => {}),
     onMessage: (listener) => void child.on('message', listener),
-    async kill(graceMs = KILL_AFTER_MS) {
+    async kill(graceMs = options.graceMs ?? KILL_AFTER_MS) {
       if (graceMs > 0) subprocess.kill('SIGTERM');
       const timer = setTimeout(() => subprocess.kill('SIGKILL'), graceMs);
       await done.catch(() => {});

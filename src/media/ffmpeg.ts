@@ -78,7 +78,7 @@ export interface FfmpegOptions {
   /** Path of the ffmpeg to run, from {@link findFfmpeg}. */
   readonly ffmpeg: string;
   readonly cwd?: string;
-  /** SIGTERM, then SIGKILL after 5 s; rejects with ABORTED. What it wrote so far is a playable short file: delete it. */
+  /** Ends it within a second; `done` rejects with ABORTED. What it wrote so far is a playable short file: delete it. */
   readonly signal?: AbortSignal;
   /** Twice a second and at the end: frames of the first video output, and its time in microseconds. */
   readonly onProgress?: (progress: FfmpegProgress) => void;
@@ -118,6 +118,7 @@ export async function startFfmpeg(
     cwd: options.cwd,
     signal: options.signal,
     stdin: options.stdin ?? 'ignore',
+    graceMs: 1000, // what it wrote is thrown away: no need to let it finish the file
     // FFREPORT would make it write a log file of that name; the colour codes would end up in messages.
     env: { FFREPORT: undefined, AV_LOG_FORCE_COLOR: undefined, AV_LOG_FORCE_NOCOLOR: '1' },
     onLine(line, stream) {
@@ -127,12 +128,15 @@ export async function startFfmpeg(
       options.onLine?.(withoutLevel(line));
     },
   });
+  // Waiting for the next frame, it would not notice SIGTERM.
+  const onAbort = (): void => void program.stdin?.destroy();
+  options.signal?.addEventListener('abort', onAbort, { once: true });
   const done = program.done.then((ended): FfmpegResult => {
     const whole = ended.exitCode === 0 && progress.hasEnded;
     if (!whole) throw ffmpegFailed(ended, lines, options.ffmpeg, full);
     return { ...progress.last, durationMs: ended.durationMs };
   });
-  done.catch(() => {});
+  done.catch(() => {}).finally(() => options.signal?.removeEventListener('abort', onAbort));
   return { stdin: program.stdin, done };
 }
 

@@ -62,15 +62,23 @@ async function write(
   context: RenderContext,
 ): Promise<void> {
   const { output, settings } = request;
-  const written = section.fail === 'short' ? Math.ceil(frames / 2) : frames;
+  const written = section.fail === 'short' ? Math.floor(frames / 2) : frames;
   const half = Math.floor(frames / 2);
   const still = output.container === 'png';
   await using encoder = still
     ? null
-    : await openEncoder({ path: part, output, ...size, frames, settings, signal: context.signal });
+    : await openEncoder({
+        path: part,
+        output,
+        ...size,
+        frames,
+        settings,
+        signal: context.signal,
+        onLog: (line) => context.onLog(line),
+      });
   for (let frame = 0; frame < written; frame += 1) {
     context.signal.throwIfAborted();
-    if (frame === half) failNow(section, request);
+    if (frame === half) await failNow(section, request, context);
     if (section.frameMs > 0) await sleep(section.frameMs, systemClock, context.signal);
     await encoder?.write(mockFrame(size, frame, frames));
     context.onProgress({ phase: 'render', frame: frame + 1, frames, fps: null });
@@ -84,9 +92,12 @@ async function write(
 }
 
 /** Fails half way, if that is what the section says. */
-function failNow(section: Section, request: RenderRequest): void {
+async function failNow(section: Section, request: RenderRequest, context: RenderContext): Promise<void> {
   if (section.fail === 'middle') throw told(section, 'in the middle');
   if (section.fail === 'once' && (request.epoch ?? 1) <= 1) throw told(section, 'the first time');
+  if (section.fail !== 'crash' && section.fail !== 'hang') return;
+  context.onLog(`mock: ${section.fail} now`);
+  await new Promise((resolve) => setImmediate(resolve)); // the line gets out first
   // As native code does it: no exception, no exit handler, no last word.
   if (section.fail === 'crash')
     process.kill(process.pid, process.platform === 'win32' ? 'SIGKILL' : 'SIGSEGV');
