@@ -152,7 +152,7 @@ async function persist<T>(task: ActiveTask, options: DeliveryOptions, call: () =
       return await call();
     } catch (error) {
       task.signal.throwIfAborted();
-      if (!isRetryable(error) && !isDenied(error)) throw error;
+      if ((!isRetryable(error) && !isDenied(error)) || isOutputGone(error)) throw error;
       const delayMs = retryDelay(failures, error);
       if (failures === 1)
         options.logger.warn('task.report-waits', { taskId: task.taskId, epoch: task.epoch, error });
@@ -160,6 +160,11 @@ async function persist<T>(task: ActiveTask, options: DeliveryOptions, call: () =
       if (isDenied(error)) await untilAborted(options.onDenied('a report was not accepted'), task.signal);
     }
   }
+}
+
+/** The upload is not in the object store: repeating the call is no use, repeating the upload is. */
+function isOutputGone(error: unknown): boolean {
+  return error instanceof FlatrenderError && /^(OBJECT_|OUTPUT_(MISSING|INVALID)$)/.test(error.code);
 }
 
 /** The file is not what was rendered (a power cut, somebody's clean-up): the task goes back to the queue. */

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { AGENT_KEYS, type AgentKey, loadAgentConfig } from '../../../src/config/agent-config.ts';
-import { FlatrenderError } from '../../../src/lib/errors.ts';
 import { parseEnvFile } from '../../../src/lib/env-file.ts';
+import { FlatrenderError } from '../../../src/lib/errors.ts';
 
 const SECRET = 'a-secret-of-more-than-16-characters';
 const EXAMPLE = join(import.meta.dirname, '../../../templates/config/agent.env.example');
@@ -16,7 +16,12 @@ function temporary(t: TestContext): string {
   return dir;
 }
 
-function load(t: TestContext, text: string, env: NodeJS.ProcessEnv = {}, flags: Partial<Record<AgentKey, string>> = {}) {
+function load(
+  t: TestContext,
+  text: string,
+  env: NodeJS.ProcessEnv = {},
+  flags: Partial<Record<AgentKey, string>> = {},
+) {
   const home = temporary(t);
   const envFile = join(home, 'agent.env');
   writeFileSync(envFile, text);
@@ -62,7 +67,10 @@ test('two keys are enough; everything else has the documented default', (t) => {
 test('a flag beats the environment, the environment beats the file, an empty value is the default', (t) => {
   const text = `NODE_ID=from-file\nNODE_HMAC_SECRET=${SECRET}\nMAX_CONCURRENT_JOBS=2\nHEALTH_PORT=\nNODE_TAGS=file\n`;
   const { config } = load(t, text, { MAX_CONCURRENT_JOBS: '3', NODE_TAGS: 'env' }, { NODE_TAGS: 'b, a,b' });
-  assert.deepEqual([config.nodeId, config.maxConcurrentJobs, config.healthPort, config.tags], ['from-file', 3, 7777, ['a', 'b']]);
+  assert.deepEqual(
+    [config.nodeId, config.maxConcurrentJobs, config.healthPort, config.tags],
+    ['from-file', 3, 7777, ['a', 'b']],
+  );
 });
 
 test('the example documents every key, and is itself valid once the secret is there', (t) => {
@@ -70,7 +78,8 @@ test('the example documents every key, and is itself valid once the secret is th
   const { values, lines } = parseEnvFile(text, EXAMPLE);
   assert.deepEqual(Object.keys(values).sort(), Object.keys(AGENT_KEYS).sort());
   const all = text.split('\n');
-  for (const [key, line] of Object.entries(lines)) assert.match(all[line - 2] ?? '', /^# \S/, `no comment above ${key}`);
+  for (const [key, line] of Object.entries(lines))
+    assert.match(all[line - 2] ?? '', /^# \S/, `no comment above ${key}`);
   const { config, warnings } = load(t, text);
   assert.deepEqual(warnings, []);
   const { config: bare } = load(t, `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\n`);
@@ -106,7 +115,8 @@ test('no message shows the secret', (t) => {
   writeFileSync(envFile, 'NODE_ID=studio-1\nNODE_HMAC_SECRET=hunter2\n');
   assert.throws(
     () => loadAgentConfig({ envFile, env: { FLATRENDER_HOME: home } }),
-    (error: FlatrenderError) => error.code === 'CONFIG_INVALID' && !JSON.stringify(error.toBody()).includes('hunter2'),
+    (error: FlatrenderError) =>
+      error.code === 'CONFIG_INVALID' && !JSON.stringify(error.toBody()).includes('hunter2'),
   );
 });
 
@@ -114,7 +124,9 @@ test('a missing key says where it was looked for and what a misspelt one was mea
   assert.throws(
     () => load(t, `NODE_ID=studio-1\nNODE_HMAC_SECERT=${SECRET}\n`),
     (error: FlatrenderError) =>
-      error.code === 'CONFIG_MISSING' && /agent\.env/.test(error.message) && /did you mean NODE_HMAC_SECRET/.test(error.hint ?? ''),
+      error.code === 'CONFIG_MISSING' &&
+      /agent\.env/.test(error.message) &&
+      /did you mean NODE_HMAC_SECRET/.test(error.hint ?? ''),
   );
 });
 
@@ -125,7 +137,10 @@ test('misspelt keys are warned of, foreign ones are left alone', (t) => {
 });
 
 test('the scratch space is a directory of its own below TEMP_DIR, because it is emptied at start', (t) => {
-  const { config } = load(t, `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\nTEMP_DIR=/srv/scratch\nHEALTH_PORT=off\n`);
+  const { config } = load(
+    t,
+    `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\nTEMP_DIR=/srv/scratch\nHEALTH_PORT=off\n`,
+  );
   assert.equal(config.tempDir, '/srv/scratch/flatrender-studio-1');
   assert.equal(config.healthPort, null);
 });

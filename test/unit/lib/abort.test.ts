@@ -7,7 +7,11 @@ test('the first signal finishes, the second aborts, the third exits', () => {
   const source = new EventEmitter();
   const steps: string[] = [];
   using _ = onShutdownSignals(
-    { finish: (signal) => steps.push(`finish ${signal}`), abort: (signal) => steps.push(`abort ${signal}`), exit: () => steps.push('exit') },
+    {
+      finish: (signal) => steps.push(`finish ${signal}`),
+      abort: (signal) => steps.push(`abort ${signal}`),
+      exit: () => steps.push('exit'),
+    },
     source as never,
   );
   source.emit('SIGTERM', 'SIGTERM');
@@ -18,7 +22,9 @@ test('the first signal finishes, the second aborts, the third exits', () => {
 
 test('nothing listens any more after disposal', () => {
   const source = new EventEmitter();
-  onShutdownSignals({ finish: () => assert.fail(), abort: () => assert.fail() }, source as never)[Symbol.dispose]();
+  onShutdownSignals({ finish: () => assert.fail(), abort: () => assert.fail() }, source as never)[
+    Symbol.dispose
+  ]();
   assert.deepEqual(source.eventNames(), []);
 });
 

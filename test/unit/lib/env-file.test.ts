@@ -31,7 +31,10 @@ test('a file that PowerShell wrote in UTF-16 is read', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'flatrender-env-'));
   t.after(() => rm(dir, { recursive: true }));
   const path = join(dir, 'agent.env');
-  await writeFile(path, Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('NODE_ID=büro\r\n', 'utf16le')]));
+  await writeFile(
+    path,
+    Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('NODE_ID=büro\r\n', 'utf16le')]),
+  );
   assert.equal(readEnvFile(path).values.NODE_ID, 'büro');
   const swapped = Buffer.from('NODE_ID=big\n', 'utf16le').swap16();
   await writeFile(path, Buffer.concat([Buffer.from([0xfe, 0xff]), swapped]));
@@ -41,7 +44,11 @@ test('a file that PowerShell wrote in UTF-16 is read', async (t) => {
 test('the file is the one asked for, then AGENT_ENV_FILE, then the first agent.env of the directories', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'flatrender-env-'));
   t.after(() => rm(dir, { recursive: true }));
-  const [given, named, beside] = ['given.env', 'named.env', 'agent.env'].map((name) => join(dir, name)) as [string, string, string];
+  const [given, named, beside] = ['given.env', 'named.env', 'agent.env'].map((name) => join(dir, name)) as [
+    string,
+    string,
+    string,
+  ];
   const directories = ['/nonexistent', dir];
   assert.equal(findEnvFile({ env: {}, directories }), null);
   for (const path of [given, named, beside]) await writeFile(path, '');
@@ -51,7 +58,10 @@ test('the file is the one asked for, then AGENT_ENV_FILE, then the first agent.e
 });
 
 test('a file that was named but is not there is an error, not a silent default', () => {
-  assert.throws(() => findEnvFile({ given: '/no/x.env', env: {}, directories: [] }), code('CONFIG_MISSING', /\/no\/x\.env/));
+  assert.throws(
+    () => findEnvFile({ given: '/no/x.env', env: {}, directories: [] }),
+    code('CONFIG_MISSING', /\/no\/x\.env/),
+  );
   const env = { AGENT_ENV_FILE: '/no/y.env' };
   assert.throws(() => findEnvFile({ env, directories: [] }), code('CONFIG_MISSING', /\/no\/y\.env/));
   assert.throws(() => readEnvFile(tmpdir()), code('CONFIG_MISSING', /cannot read/));
