@@ -1,9 +1,11 @@
 // `npm run docs`: writes what is generated from the commands: the reference in commands/README.md and the snapshot
-// in test/fixtures/commands.json that makes a change of the interface visible in review.
+// in test/fixtures/commands.json that makes a change of the interface visible in review; and from the manifest's schema:
+// templates/MANIFEST.md and templates/manifest.schema.json.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Command, Plugin, settings } from '@oclif/core';
+import { manifestJsonSchema, manifestReference } from '../src/bundle/manifest-reference.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -208,6 +210,14 @@ function readPackage() {
   return JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 }
 
+/** The description of template.yaml for people and for editors: file and text. */
+export function manifestDocs(): (readonly [file: string, text: string])[] {
+  return [
+    ['templates/MANIFEST.md', manifestReference()],
+    ['templates/manifest.schema.json', `${JSON.stringify(manifestJsonSchema(), null, 2)}\n`],
+  ];
+}
+
 if (import.meta.main) {
   const commands = await loadCommands();
   for (const [file, text] of [
@@ -217,5 +227,9 @@ if (import.meta.main) {
     mkdirSync(dirname(join(root, file)), { recursive: true });
     writeFileSync(join(root, file), text);
     process.stdout.write(`wrote ${file}: ${commands.length} commands\n`);
+  }
+  for (const [file, text] of manifestDocs()) {
+    writeFileSync(join(root, file), text);
+    process.stdout.write(`wrote ${file}\n`);
   }
 }

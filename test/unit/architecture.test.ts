@@ -72,6 +72,7 @@ const rules: Rules = {
 
 /** Files over 300 lines, and why they are better off in one piece. */
 const longFiles: Record<string, string> = {
+  'src/bundle/manifest.ts': 'the whole format of template.yaml in one place; a third of it is documentation',
   'src/store/store.ts': 'the whole contract of the stores in one place; most of it is documentation',
 };
 
