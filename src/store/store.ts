@@ -245,7 +245,10 @@ export interface Store {
     id: string,
     now: number,
   ): Promise<{ readonly job: JobRecord; readonly tasks: readonly TaskRecord[] }>;
-  /** Queues failed and cancelled tasks again with a fresh budget. JOB_NOT_FOUND; JOB_STATE when there are none. */
+  /**
+   * Queues failed and cancelled tasks again with a fresh budget, delayed ones not before their time. JOB_NOT_FOUND;
+   * JOB_STATE when there are none.
+   */
   retryJob(
     id: string,
     now: number,
@@ -254,7 +257,10 @@ export interface Store {
   promoteDue(now: number): Promise<{ readonly promoted: number; readonly nextAt: number | null }>;
 
   // leases -------------------------------------------------------------------------------------------------------
-  /** The best queued task whose requirement is accepted: highest priority, then oldest. One atomic step. */
+  /**
+   * The best queued task whose requirement is accepted: highest priority, then oldest. One atomic step. Renews the lease
+   * when the claim is a repeated one. NODE_NOT_FOUND, also for a node removed while it waited.
+   */
   claim(input: ClaimInput): Promise<JobWithTask | null>;
   /** LEASE_LOST (details: state, epoch) when the fence does not hold; TASK_NOT_FOUND. */
   complete(fence: Fence, result: TaskResult, policy: RetryPolicy, now: number): Promise<ReportOutcome>;
@@ -265,7 +271,10 @@ export interface Store {
   reattach(fence: Fence, leaseUntil: number, now: number): Promise<TaskRecord | null>;
   /** Write-behind of renewals and progress; rows whose fence no longer holds are left alone. */
   saveLeases(leases: readonly LeaseState[]): Promise<void>;
-  /** Queues tasks whose lease ended before `now` again, epoch unchanged; past maxLosses they fail. */
+  /**
+   * Queues tasks whose lease ended before `now` again, epoch unchanged; with the loss number `maxLosses` they fail. Goes by
+   * the leases that were saved: `saveLeases` with the renewals in memory first.
+   */
   expireLeases(now: number, policy: RetryPolicy): Promise<readonly TaskChange[]>;
   /** Every running task. */
   listRunning(): Promise<readonly TaskRecord[]>;
@@ -309,7 +318,7 @@ export interface Store {
   saveTokenUse(uses: readonly { readonly id: string; readonly at: number }[]): Promise<void>;
 
   // logs ---------------------------------------------------------------------------------------------------------
-  /** Appends at most `maxBytes` per attempt in all, then one line that says so, then nothing. */
+  /** Appends at most `maxBytes` per attempt in all, then one line that says so, then nothing. TASK_NOT_FOUND. */
   appendLog(taskId: string, epoch: number, lines: readonly LogLine[], maxBytes: number): Promise<void>;
   readLog(
     jobId: string,

@@ -13,4 +13,4 @@ export interface Context {
  * How many rows one operation of an unbounded change touches: the rest follows in later turns, so that claims and
  * heartbeats are answered in between.
  */
-export const CHUNK = 500;
+export const CHUNK = 250;

@@ -4,6 +4,9 @@ import type { Store } from '../store.ts';
 import { CHUNK, type Context } from './context.ts';
 import { JOB_COLUMNS, type StoredJob, toJob } from './rows.ts';
 
+/** One job may have a hundred thousand log lines: removing goes on in the next turn after this long. */
+const PURGE_MS = 10;
+
 type RetentionMethods = Pick<Store, 'purgeJobs' | 'assetsInUse' | 'bundlesInUse' | 'purgeIdempotency'>;
 
 export function retentionMethods(context: Context): RetentionMethods {
@@ -14,8 +17,8 @@ export function retentionMethods(context: Context): RetentionMethods {
       while (ids.length < limit) {
         const size = Math.min(CHUNK, limit - ids.length);
         const chunk = await writer.write(() => purge(context, endedBefore, keep, size));
-        ids.push(...chunk);
-        if (chunk.length < size) break;
+        ids.push(...chunk.ids);
+        if (chunk.isLast) break;
       }
       return ids;
     },
@@ -46,18 +49,29 @@ function only(sha256s: readonly string[], isUsed: (sha256: string) => boolean): 
 }
 
 /** Removes at most `size` of the jobs that ended first, with all that belongs to them. */
-function purge({ sql, memory }: Context, endedBefore: number, keep: number, size: number): readonly string[] {
+function purge(
+  { sql, memory }: Context,
+  endedBefore: number,
+  keep: number,
+  size: number,
+): { readonly ids: readonly string[]; readonly isLast: boolean } {
   const { succeeded, failed, cancelled } = memory.jobs;
   const excess = succeeded + failed + cancelled - keep;
-  const jobs = sql
+  const started = performance.now();
+  const oldest = sql
     .all(
       `select ${JOB_COLUMNS} from jobs indexed by jobs_ended where ended_at is not null order by ended_at limit ?`,
       size,
     )
-    .map((row) => toJob(row, memory))
-    .filter((job, i) => i < excess || (job.record.endedAt ?? 0) < endedBefore);
-  for (const job of jobs) forget({ sql, memory }, job);
-  return jobs.map((job) => job.record.id);
+    .map((row) => toJob(row, memory));
+  const ids: string[] = [];
+  for (const [i, job] of oldest.entries()) {
+    if (i >= excess && (job.record.endedAt ?? 0) >= endedBefore) return { ids, isLast: true };
+    forget({ sql, memory }, job);
+    ids.push(job.record.id);
+    if (performance.now() - started > PURGE_MS) return { ids, isLast: false };
+  }
+  return { ids, isLast: oldest.length < size };
 }
 
 function forget({ sql, memory }: Pick<Context, 'sql' | 'memory'>, job: StoredJob): void {
