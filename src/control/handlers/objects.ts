@@ -87,27 +87,23 @@ function grantOf(control: Control, request: FastifyRequest): ObjectGrant {
   return control.verifyObjectUrl({ method: request.method, key, query, now: control.clock.now() });
 }
 
-/** Calls back when no byte arrives for limits.uploadIdleSeconds. */
-function watchIdle(body: IncomingMessage, control: Control, onIdle: () => void): () => void {
-  const { uploadIdleSeconds } = control.config.limits;
-  let last = control.clock.now();
-  const onData = (): void => {
-    last = control.clock.now();
-  };
-  body.on('data', onData);
+/**
+ * Calls back when no byte arrives for limits.uploadIdleSeconds. Looks at the socket's counter: a data listener would
+ * start the stream before the store reads it.
+ */
+function watchIdle({ socket }: IncomingMessage, control: Control, onIdle: () => void): () => void {
+  const idleMs = control.config.limits.uploadIdleSeconds * 1000;
+  let seen = socket.bytesRead;
   let cancel = (): void => undefined;
-  const arm = (ms: number): void => {
-    cancel = control.clock.after(ms, () => {
-      const left = last + uploadIdleSeconds * 1000 - control.clock.now();
-      if (left > 0) arm(left);
-      else onIdle();
+  const arm = (): void => {
+    cancel = control.clock.after(idleMs, () => {
+      if (socket.bytesRead === seen) return onIdle();
+      seen = socket.bytesRead;
+      arm();
     });
   };
-  arm(uploadIdleSeconds * 1000);
-  return () => {
-    cancel();
-    body.off('data', onData);
-  };
+  arm();
+  return () => cancel();
 }
 
 function describe(reply: FastifyReply, info: ObjectInfo): void {
