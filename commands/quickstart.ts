@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
-import { stopLocalFarm } from '../src/cli/local-farm.ts';
+import { farmFile, stopLocalFarm } from '../src/cli/local-farm.ts';
 import { nextSteps, type QuickstartResult, runQuickstart } from '../src/cli/quickstart.ts';
 import { createSteps } from '../src/cli/steps.ts';
 import { flatrenderHome } from '../src/config/home.ts';
@@ -49,7 +50,9 @@ Its state is in a directory of its own ("quickstart" in the state directory). It
 
   async run(): Promise<QuickstartResult | { stopped: boolean }> {
     const { flags } = await this.parse(Quickstart);
-    const home = join(flatrenderHome(), 'quickstart');
+    // In a terminal that uses a kept farm, FLATRENDER_HOME is that farm.
+    const own = flatrenderHome();
+    const home = existsSync(farmFile(own)) ? own : join(own, 'quickstart');
     if (flags.stop) {
       const stopped = await stopLocalFarm(home);
       this.print(stopped ? 'the quickstart farm is stopped' : 'no quickstart farm is running');
@@ -69,6 +72,7 @@ Its state is in a directory of its own ("quickstart" in the state directory). It
       keep: flags.keep,
       signal: this.signal,
       steps: createSteps({ quiet: this.jsonEnabled() }),
+      onFailure: (logEnd) => this.note(logEnd),
     });
     this.note();
     for (const line of nextSteps(result)) this.print(line);

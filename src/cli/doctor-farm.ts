@@ -1,8 +1,9 @@
 /** Checks of the connection to the control plane, and of the agent on this machine. */
-import type { Api, WhoAmI } from '../client/api.ts';
+import type { Api } from '../client/api.ts';
 import { callJson } from '../client/http.ts';
 import type { ClientConfig } from '../config/client-config.ts';
 import { FlatrenderError } from '../lib/errors.ts';
+import type { WhoAmI } from '../protocol/tokens.ts';
 import type { Check, Finding } from './doctor.ts';
 import { formatDuration, plural } from './output.ts';
 

@@ -1,14 +1,12 @@
 /** A whole farm on this machine: a control plane and one agent, as child processes of this same program. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { type Api, createApi } from '../client/api.ts';
 import { clientFile, loadClientConfig, saveClientConfig } from '../config/client-config.ts';
-import { FlatrenderError } from '../lib/errors.ts';
-import { isRunning, killTree, run, selfCommand, startDetached } from '../lib/exec.ts';
+import { run, selfCommand } from '../lib/exec.ts';
 import { writeEnvFile } from './agent-env.ts';
+import { endProcess, environment, isSelf, killOnExit, startSelf, untilReady } from './farm-processes.ts';
+import { freePort, isFree } from './free-port.ts';
 import type { Say } from './steps.ts';
 
 /** The node that a local farm has. */
@@ -38,12 +36,9 @@ export interface LocalFarmOptions {
 /** What `farm.json` remembers of a farm that was left running. */
 interface FarmFile {
   readonly controlPid: number;
-  readonly agentPid: number;
+  /** null: not started yet. */
+  readonly agentPid: number | null;
 }
-
-const START_TIMEOUT_MS = 30_000;
-/** A bar that moves once in five seconds is none; on one machine, beats cost nothing. */
-const HEARTBEAT_SECONDS = '0.25';
 
 /** Where the two processes log. */
 export function farmLogs(home: string): { control: string; agent: string } {
@@ -74,6 +69,8 @@ export async function startLocalFarm(options: LocalFarmOptions): Promise<LocalFa
     pids.control = await startSelf(['control', 'run'], home, logs.control, {
       FLATRENDER_GATEWAY_PORT: new URL(url).port,
     });
+    // At once: should this process be killed, the next one finds what it left behind.
+    await writeFarmFile(home, { controlPid: pids.control, agentPid: null });
     const { token } = loadClientConfig({}, {}, home);
     const api = createApi({ url, token, signal });
     await untilReady(
@@ -86,12 +83,11 @@ export async function startLocalFarm(options: LocalFarmOptions): Promise<LocalFa
     say('agent');
     const envFile = await prepareAgent(home, api);
     pids.agent = await startSelf(['agent', 'run', '--env-file', envFile], home, logs.agent, {});
+    await writeFarmFile(home, { controlPid: pids.control, agentPid: pids.agent });
     await untilReady('agent', pids.agent, logs.agent, signal, async () => {
       const { status } = await api.getNode(LOCAL_NODE);
       return status === 'ready' || status === 'busy';
     });
-    const file: FarmFile = { controlPid: pids.control, agentPid: pids.agent };
-    await writeFile(farmFile(home), JSON.stringify(file), { mode: 0o600 });
     return {
       home,
       api,
@@ -110,7 +106,9 @@ export async function startLocalFarm(options: LocalFarmOptions): Promise<LocalFa
 /** The farm of this state directory, when both of its processes run and answer; null otherwise. */
 export async function findLocalFarm(home: string, signal: AbortSignal): Promise<LocalFarm | null> {
   const file = await readFarmFile(home);
-  if (!file || !(await isSelf(file.controlPid)) || !(await isSelf(file.agentPid))) return null;
+  if (!file || file.agentPid === null) return null;
+  const { controlPid, agentPid } = file;
+  if (!(await isSelf(controlPid)) || !(await isSelf(agentPid))) return null;
   try {
     const api = createApi({ ...loadClientConfig({}, {}, home), signal });
     const node = await api.getNode(LOCAL_NODE);
@@ -118,7 +116,8 @@ export async function findLocalFarm(home: string, signal: AbortSignal): Promise<
     return {
       home,
       api,
-      ...file,
+      controlPid,
+      agentPid,
       reused: true,
       stop: async () => void (await stopLocalFarm(home)),
       keep: () => {},
@@ -136,29 +135,12 @@ export async function stopLocalFarm(home: string): Promise<boolean> {
   if (!file) return false;
   let ended = false;
   for (const pid of [file.agentPid, file.controlPid]) {
-    if (!(await isSelf(pid))) continue;
+    if (pid === null || !(await isSelf(pid))) continue;
     await endProcess(pid);
     ended = true;
   }
   await rm(farmFile(home), { force: true });
   return ended;
-}
-
-/** The last lines of a log file; empty when there is none. */
-export function logTail(path: string, lines: number): string {
-  try {
-    const file = openSync(path, 'r');
-    try {
-      const size = fstatSync(file).size;
-      const buffer = Buffer.alloc(Math.min(size, 64 * 1024));
-      readSync(file, buffer, 0, buffer.length, size - buffer.length);
-      return buffer.toString('utf8').trimEnd().split('\n').slice(-lines).join('\n');
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    return '';
-  }
 }
 
 /** `control init` once; afterwards the same address, or another port when that one is taken. Returns the address. */
@@ -197,142 +179,21 @@ async function prepareAgent(home: string, api: Api): Promise<string> {
   return path;
 }
 
-async function startSelf(
-  args: readonly string[],
-  home: string,
-  logFile: string,
-  more: Readonly<Record<string, string>>,
-): Promise<number> {
-  const self = selfCommand(args);
-  return startDetached(self.file, self.args, { logFile, env: environment(home, more) });
-}
-
-/** The user's environment without what would point the children at another farm. */
-function environment(
-  home: string,
-  more: Readonly<Record<string, string>>,
-): Record<string, string | undefined> {
-  const foreign = Object.keys(process.env).filter((name) =>
-    /^(FLATRENDER_|AGENT_|NODE_(ID|HMAC_SECRET|ROLE|TAGS)$|ORCHESTRATOR_URL$|MACHINE_ID$|HOST_IP$|(STATE|TEMP)_DIR$|HEALTH_|MAX_CONCURRENT_JOBS$)/.test(
-      name,
-    ),
-  );
-  return {
-    ...Object.fromEntries(foreign.map((name) => [name, undefined])),
-    FLATRENDER_HOME: home,
-    FLATRENDER_LEASES_HEARTBEAT_SECONDS: HEARTBEAT_SECONDS,
-    ...more,
-  };
-}
-
-/** Waits until a process does what it was started for; an early end and a long silence are errors with its log. */
-async function untilReady(
-  what: string,
-  pid: number,
-  logFile: string,
-  signal: AbortSignal,
-  isReady: () => Promise<boolean>,
-): Promise<void> {
-  const deadline = performance.now() + START_TIMEOUT_MS;
-  for (;;) {
-    const ready = await isReady().catch((error) => {
-      signal.throwIfAborted();
-      if (error instanceof FlatrenderError && error.code !== 'UNREACHABLE') throw error;
-      return false;
-    });
-    if (ready) return;
-    const ended = !isRunning(pid);
-    if (ended || performance.now() > deadline) {
-      const why = ended ? 'ended at once' : `was not ready within ${START_TIMEOUT_MS / 1000} s`;
-      throw new FlatrenderError('UNAVAILABLE', `the ${what} ${why}\n${logTail(logFile, 12)}`, {
-        hint: `its log is ${logFile}`,
-      });
-    }
-    await wait(40, undefined, { signal });
-  }
-}
-
-/**
- * Twice the signal: an agent that renders would finish first after one, and hands its task back after two. What is
- * still there after that is killed with everything it started.
- */
-async function endProcess(pid: number): Promise<void> {
-  if (!isRunning(pid)) return;
-  try {
-    process.kill(pid, 'SIGTERM');
-  } catch {
-    return; // gone meanwhile
-  }
-  const deadline = performance.now() + 1500;
-  while (isRunning(pid) && performance.now() < deadline) await wait(20);
-  if (isRunning(pid)) await killTree(pid, 5000);
-}
-
-/** Whether that process is a flatrender: after a restart of the machine the same number may be anybody's. */
-async function isSelf(pid: number): Promise<boolean> {
-  if (!isRunning(pid)) return false;
-  const [program, args] =
-    process.platform === 'win32'
-      ? [
-          'powershell',
-          [
-            '-NoProfile',
-            '-Command',
-            `(Get-CimInstance Win32_Process -Filter 'ProcessId=${pid}').CommandLine`,
-          ],
-        ]
-      : ['ps', ['-ww', '-o', 'args=', '-p', String(pid)]];
-  const { stdout } = await run(program as string, args as string[], { anyExitCode: true, timeoutMs: 10_000 });
-  return (
-    / (control|agent) run\b/.test(stdout) && stdout.includes(selfCommand([]).args.at(-1) ?? process.execPath)
-  );
-}
-
-/** However this process ends, its children do not stay behind. */
-function killOnExit(pids: () => readonly (number | undefined)[]): { release(): void } {
-  const kill = (): void => {
-    for (const pid of pids()) {
-      if (pid === undefined) continue;
-      try {
-        process.kill(pid, 'SIGTERM');
-      } catch {
-        // gone already
-      }
-    }
-  };
-  process.on('exit', kill);
-  return { release: () => process.off('exit', kill) };
-}
-
-function farmFile(home: string): string {
+/** Its presence also tells a quickstart directory from any other state directory. */
+export function farmFile(home: string): string {
   return join(home, 'farm.json');
+}
+
+async function writeFarmFile(home: string, file: FarmFile): Promise<void> {
+  await writeFile(farmFile(home), JSON.stringify(file), { mode: 0o600 });
 }
 
 async function readFarmFile(home: string): Promise<FarmFile | null> {
   try {
     const value = JSON.parse(await readFile(farmFile(home), 'utf8')) as Partial<FarmFile>;
     const { controlPid, agentPid } = value;
-    return typeof controlPid === 'number' && typeof agentPid === 'number' ? { controlPid, agentPid } : null;
+    return typeof controlPid === 'number' ? { controlPid, agentPid: agentPid ?? null } : null;
   } catch {
     return null;
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.on('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

@@ -6,6 +6,7 @@ import { FlatrenderError } from '../lib/errors.ts';
 import { packageRoot } from '../lib/paths.ts';
 import type { JobView } from '../protocol/jobs.ts';
 import type { TemplateView } from '../protocol/templates.ts';
+import { logTail } from './farm-processes.ts';
 import { followJobs, jobActivity, jobProgress } from './follow-jobs.ts';
 import { jobFailure } from './job-report.ts';
 import { farmLogs, type LocalFarm, startLocalFarm } from './local-farm.ts';
@@ -27,6 +28,8 @@ export interface QuickstartOptions {
   readonly keep: boolean;
   readonly signal: AbortSignal;
   readonly steps: Steps;
+  /** Told the end of the agent's log when the job fails; the error itself follows. */
+  readonly onFailure: (logEnd: string) => void;
 }
 
 export interface QuickstartResult {
@@ -54,7 +57,10 @@ export async function runQuickstart(options: QuickstartOptions): Promise<Quickst
     done = true;
     return result;
   } catch (error) {
-    throw signal.aborted ? error : withLogs(error, home);
+    if (signal.aborted) throw error;
+    const log = farmLogs(home).agent;
+    options.onFailure(`${log} ends with:\n${logTail(log, 4)}`);
+    throw withLogs(error, home);
   } finally {
     if (farm.reused || (done && options.keep)) farm.keep();
     else await farm.stop();
@@ -160,7 +166,17 @@ async function verify(file: SavedFile): Promise<void> {
 
 async function pushStarter(api: Api, directory: string, signal: AbortSignal): Promise<TemplateView> {
   const { pushTemplate } = await import('./template-push.ts');
-  return (await pushTemplate(api, directory, { signal })).template;
+  try {
+    return (await pushTemplate(api, directory, { signal })).template;
+  } catch (error) {
+    const known = error instanceof FlatrenderError && error.code === 'TEMPLATE_VERSION_EXISTS';
+    if (!known) throw error;
+    // This farm is for trying things: a template that was edited, or came with a new flatrender, replaces the old one.
+    const { readManifest } = await import('../bundle/read-manifest.ts');
+    const { name, version } = await readManifest(directory);
+    await api.removeTemplate(name, version);
+    return (await pushTemplate(api, directory, { signal })).template;
+  }
 }
 
 /** A directory, or one of the templates that come with flatrender. TEMPLATE_NOT_FOUND. */
@@ -195,23 +211,23 @@ function withLogs(error: unknown, home: string): unknown {
   });
 }
 
-/** What to type next, with the farm up or ended. */
-export function nextSteps(result: QuickstartResult): readonly string[] {
+/** What to type next, with the farm up or ended. In a checkout, where `npm start` ran this, nothing is on PATH. */
+export function nextSteps(result: QuickstartResult, env: NodeJS.ProcessEnv = process.env): readonly string[] {
+  const program = env.npm_lifecycle_event === 'start' ? 'node_modules/.bin/node bin/run.js' : 'flatrender';
   const use =
     process.platform === 'win32'
       ? `$env:FLATRENDER_HOME='${result.home}'`
       : `export FLATRENDER_HOME='${result.home}'`;
-  const took = formatDuration(result.file.durationMs);
-  const { path, frames, width, height, codec } = result.file;
-  const made = [`${path}`, `${frames} frames, ${took}, ${width}×${height} ${codec}`];
+  const { path, durationMs, frames, width, height, codec } = result.file;
+  const made = [`${path}`, `${frames} frames, ${formatDuration(durationMs)}, ${width}×${height} ${codec}`];
   if (!result.kept) {
     return [
       ...made,
       '',
       'Next:',
-      '  flatrender quickstart --keep --title "Yours"    the same, and the farm stays up',
-      '  flatrender control init                         a farm of your own',
-      '  flatrender template init my-template            your first template',
+      `  ${program} quickstart --keep --title "Yours"    the same, and the farm stays up`,
+      `  ${program} control init                         a farm of your own`,
+      `  ${program} template init my-template            your first template`,
     ];
   }
   return [
@@ -219,10 +235,10 @@ export function nextSteps(result: QuickstartResult): readonly string[] {
     '',
     `The farm is up at ${result.url}. To use it:`,
     `  ${use}`,
-    `  flatrender job submit -t ${result.template} --set title="Yours" --output yours.mp4`,
-    '  flatrender job list',
-    '  flatrender node list',
+    `  ${program} job submit -t ${result.template} --set title="Yours" --output yours.mp4`,
+    `  ${program} job list`,
+    `  ${program} node list`,
     'To stop it:',
-    '  flatrender quickstart --stop',
+    `  ${program} quickstart --stop`,
   ];
 }

@@ -19,7 +19,7 @@ import type {
   TemplateList,
   TemplateView,
 } from '../protocol/templates.ts';
-import type { TokenCreated, TokenList, TokenRequest, TokenRole, TokenView } from '../protocol/tokens.ts';
+import type { TokenCreated, TokenList, TokenRequest, TokenView, WhoAmI } from '../protocol/tokens.ts';
 import { callBytes, callJson, type HttpCall, type HttpTarget } from './http.ts';
 
 /** A job as it is written by a client: what has a default may be left out. */
@@ -32,17 +32,6 @@ export interface JobQuery {
   /** Continue after this job id (`next` of the page before). */
   readonly before?: string | undefined;
   readonly limit?: number | undefined;
-}
-
-/** `GET /v1/whoami`. */
-export interface WhoAmI {
-  readonly role: TokenRole;
-  /** Of the token. */
-  readonly name?: string;
-  /** Of the farm. */
-  readonly farm?: string;
-  readonly version: string;
-  readonly serverTime?: string;
 }
 
 /** `GET /health`. */

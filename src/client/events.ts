@@ -19,6 +19,7 @@ export interface EventQuery {
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 10_000;
+const MAX_JOBS = 100;
 
 /**
  * Yields events until the caller stops or the signal aborts (its reason is thrown). Begins with `reset`: read the
@@ -60,10 +61,12 @@ async function* readStream(
   onOpen: () => void,
 ): AsyncGenerator<FarmEvent> {
   const { createParser } = await import('eventsource-parser');
+  // The server takes so many names; for more jobs everything is listened to, and the caller picks its own.
+  const narrow = (query.jobs?.length ?? 0) <= MAX_JOBS;
   const answer = await openCall(target, {
     method: 'GET',
     path: pathOf('events'),
-    query: { job: query.jobs, nodes: query.nodes ? 1 : undefined },
+    query: { job: narrow ? query.jobs : undefined, nodes: query.nodes ? 1 : undefined },
     headers: {
       accept: 'text/event-stream',
       ...(state.lastId === '' ? {} : { 'last-event-id': state.lastId }),
