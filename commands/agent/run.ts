@@ -6,16 +6,17 @@ export default class AgentRun extends BaseCommand {
   static override summary = 'Run the node agent in the foreground';
   static override description =
     'Claims tasks, renders them and reports, until it is stopped. Settings come from flags, then the environment, then ' +
-    'agent.env (--env-file, $AGENT_ENV_FILE, beside the program, or ~/.flatrender/agent.env). The secret has no flag: ' +
+    'agent.env (--agent-env, $AGENT_ENV_FILE, beside the program, or ~/.flatrender/agent.env). The secret has no flag: ' +
     'other users could read it in the list of processes.\n\n' +
     'The first Ctrl-C finishes what runs, the second aborts it and hands it back, the third ends the program.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
-    '<%= config.bin %> <%= command.id %> --env-file studio-1.env --max-jobs 2',
+    '<%= config.bin %> <%= command.id %> --agent-env studio-1.env --max-jobs 2',
     'NODE_ID=studio-1 NODE_HMAC_SECRET=… <%= config.bin %> <%= command.id %> --url http://10.66.0.1:8088',
   ];
   static override flags = {
-    'env-file': Flags.string({ helpValue: '<path>', description: 'agent.env to read' }),
+    // Not --env-file: Node itself looks for that one in the whole command line, and ends when there is no such file.
+    'agent-env': Flags.string({ helpValue: '<path>', description: 'agent.env to read' }),
     url: Flags.string({ helpValue: '<url>', description: 'control plane (ORCHESTRATOR_URL)' }),
     'node-id': Flags.string({ helpValue: '<id>', description: 'this node (NODE_ID)' }),
     role: Flags.string({ helpValue: '<roles>', description: 'what this node does (NODE_ROLE)' }),
@@ -49,7 +50,7 @@ export default class AgentRun extends BaseCommand {
       import('../../src/agent/agent.ts'),
     ]);
     const { config, file, warnings } = loadAgentConfig({
-      envFile: flags['env-file'],
+      envFile: flags['agent-env'],
       flags: {
         ORCHESTRATOR_URL: flags.url,
         NODE_ID: flags['node-id'],

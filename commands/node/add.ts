@@ -11,7 +11,7 @@ export default class NodeAdd extends ClientCommand {
     'With --rotate a known node gets its next secret; the one before works until the new one is used.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> desktop --name "Desktop (RTX 4090)"',
-    '<%= config.bin %> <%= command.id %> desktop --env-file agent.env --orchestrator-url http://10.66.0.1:8088',
+    '<%= config.bin %> <%= command.id %> desktop --agent-env agent.env --orchestrator-url http://10.66.0.1:8088',
     '<%= config.bin %> <%= command.id %> desktop --rotate',
   ];
   static override args = {
@@ -20,7 +20,7 @@ export default class NodeAdd extends ClientCommand {
   static override flags = {
     name: Flags.string({ helpValue: '<text>', description: 'name for people; default: the id' }),
     rotate: Flags.boolean({ description: 'issue the next secret of a known node' }),
-    'env-file': Flags.string({
+    'agent-env': Flags.string({
       helpValue: '<path>',
       description: 'write an agent.env with the secret (mode 0600) instead of printing it',
     }),
@@ -32,7 +32,7 @@ export default class NodeAdd extends ClientCommand {
 
   async run(): Promise<NodeCreated & { envFile: string | null }> {
     const { args, flags } = await this.parse(NodeAdd);
-    const file = flags['env-file'];
+    const file = flags['agent-env'];
     const given = flags['orchestrator-url'];
     const url = given === undefined ? this.clientConfig.url : checkUrl(given, '--orchestrator-url');
     if (file !== undefined) await checkEnvFile(file, args.node);
@@ -56,7 +56,7 @@ export default class NodeAdd extends ClientCommand {
       const warning = `${url} is only reachable from this machine; for a node elsewhere set ORCHESTRATOR_URL (--orchestrator-url)`;
       this.note(paint('warning', warning, process.stderr));
     }
-    this.note(`next, on the node: flatrender agent run --env-file ${file ?? 'agent.env'}`);
+    this.note(`next, on the node: flatrender agent run --agent-env ${file ?? 'agent.env'}`);
     return { ...created, envFile: file ?? null };
   }
 }

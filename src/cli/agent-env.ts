@@ -25,7 +25,7 @@ export async function checkEnvFile(path: string, nodeId: string): Promise<void> 
   const other = text === null ? undefined : /^\s*NODE_ID\s*=\s*["']?([^"'\s#]+)/m.exec(text)?.[1];
   if (other !== undefined && other !== nodeId) {
     throw new FlatrenderError('CONFIG_INVALID', `${path} is the configuration of node ${other}`, {
-      hint: 'choose another --env-file, or remove that file',
+      hint: 'choose another --agent-env, or remove that file',
     });
   }
 }

@@ -82,7 +82,7 @@ export async function startLocalFarm(options: LocalFarmOptions): Promise<LocalFa
     );
     say('agent');
     const envFile = await prepareAgent(home, api);
-    pids.agent = await startSelf(['agent', 'run', '--env-file', envFile], home, logs.agent, {});
+    pids.agent = await startSelf(['agent', 'run', '--agent-env', envFile], home, logs.agent, {});
     await writeFarmFile(home, { controlPid: pids.control, agentPid: pids.agent });
     await untilReady('agent', pids.agent, logs.agent, signal, async () => {
       const { status } = await api.getNode(LOCAL_NODE);

@@ -231,7 +231,7 @@ function readKey(
   if (text === undefined) {
     const looked = file ? file.path : `the environment, and no agent.env in ${directories.join(' or ')}`;
     throw new FlatrenderError('CONFIG_MISSING', `${key} is not set (${description}); looked in ${looked}`, {
-      hint: (file && unknownKeys(file)[0]) ?? `set ${key}, or name the file: --env-file agent.env`,
+      hint: (file && unknownKeys(file)[0]) ?? `set ${key}, or name the file: --agent-env agent.env`,
     });
   }
   const place = flag === undefined ? placeOf(key, file, env) : `the flag for ${key}`;

@@ -25,7 +25,7 @@ export function findEnvFile(options: {
   if (named !== undefined) {
     if (existsSync(named)) return named;
     throw new FlatrenderError('CONFIG_MISSING', `there is no file ${named}`, {
-      hint: options.given === undefined ? 'correct or unset AGENT_ENV_FILE' : 'correct --env-file',
+      hint: options.given === undefined ? 'correct or unset AGENT_ENV_FILE' : 'correct --agent-env',
     });
   }
   const places = options.directories.map((directory) => join(directory, 'agent.env'));

@@ -55,7 +55,7 @@ test('an agent whose task went to another node meanwhile is told to stop, and on
   assert.deepEqual(
     done.tasks?.[0]?.attempts?.map(({ node, outcome }) => [node, outcome]),
     [
-      ['late', 'lost'],
+      ['late', 'superseded'],
       ['other', 'succeeded'],
     ],
   );

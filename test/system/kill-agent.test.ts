@@ -26,7 +26,7 @@ test('a job whose agent is killed mid-render is finished once by another agent a
   assert.deepEqual(
     attempts.map(({ node, outcome }) => ({ node, outcome })),
     [
-      { node: 'first', outcome: 'lost' },
+      { node: 'first', outcome: 'superseded' },
       { node: 'second', outcome: 'succeeded' },
     ],
   );
