@@ -39,8 +39,9 @@ async function assertAllThere(store: Store, lines: readonly string[]): Promise<v
   }
 }
 
-test('every acknowledged write is there after SIGKILL, 20 times in a row on one database', async () => {
+test('every acknowledged write is there after SIGKILL, 20 times in a row on one database', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'flatrender-kill-'));
+  t.after(() => rm(directory, { recursive: true }));
   const path = join(directory, 'flatrender.db');
   const all: string[] = [];
   for (let round = 1; round <= 20; round += 1) {
@@ -55,13 +56,14 @@ test('every acknowledged write is there after SIGKILL, 20 times in a row on one 
   assert.ok(
     all.some((line) => line.startsWith('completed')) && all.some((line) => line.startsWith('cancelled')),
   );
-  await rm(directory, { recursive: true });
 });
 
-test('two processes cannot open one database; a killed one does not stay in the way', async () => {
+test('two processes cannot open one database; a killed one does not stay in the way', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'flatrender-lock-'));
+  t.after(() => rm(directory, { recursive: true }));
   const path = join(directory, 'flatrender.db');
   const child = start(path);
+  t.after(() => child.kill('SIGKILL'));
   assert.ok(child.stdout);
   const lines = createInterface({ input: child.stdout });
   await once(lines, 'line');
@@ -73,5 +75,4 @@ test('two processes cannot open one database; a killed one does not stay in the 
   const store = await openSqliteStore({ path });
   await assertCounted(store);
   await store.close();
-  await rm(directory, { recursive: true });
 });

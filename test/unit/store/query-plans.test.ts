@@ -57,6 +57,7 @@ async function useAll(store: Store): Promise<void> {
 
 test('no statement walks a table that grows with the jobs', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'flatrender-plans-'));
+  t.after(() => rm(directory, { recursive: true }));
   const path = join(directory, 'flatrender.db');
   const prepare = DatabaseSync.prototype.prepare;
   const texts = new Set<string>();
@@ -90,7 +91,6 @@ test('no statement walks a table that grows with the jobs', async (t) => {
     }
   }
   db.close();
-  await rm(directory, { recursive: true });
   assert.deepEqual(walks, []);
   assert.ok(texts.size > 60, `${texts.size} statements`);
 });
