@@ -4,7 +4,7 @@ import type { BundleSource } from './bundle-source.ts';
 import { noun, SNIFF_BYTES, sniff } from './input-files.ts';
 import { isFileInput } from './inputs.ts';
 import type { Manifest } from './manifest.ts';
-import { findPlaceholders } from './placeholders.ts';
+import { findPlaceholders, graphsOf } from './placeholders.ts';
 import { formatPath, type LocatedProblem, type ManifestPath, templateInvalid } from './problems.ts';
 
 /** A file that a manifest refers to. */
@@ -38,9 +38,11 @@ export function manifestFiles(manifest: Manifest): ManifestFile[] {
       if ('file' in source)
         files.push({ file: source.file, path: ['engines', 'ffmpeg', 'sources', index, 'file'] });
     }
-    for (const { placeholder } of findPlaceholders(ffmpeg.graph)) {
-      if (placeholder.kind !== 'font') continue;
-      files.push({ file: placeholder.path, path: ['engines', 'ffmpeg', 'graph'], type: 'font' });
+    for (const { where, text } of graphsOf(ffmpeg)) {
+      for (const { placeholder } of findPlaceholders(text)) {
+        if (placeholder.kind !== 'font') continue;
+        files.push({ file: placeholder.path, path: ['engines', 'ffmpeg', ...where], type: 'font' });
+      }
     }
   }
   return files;

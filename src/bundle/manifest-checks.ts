@@ -2,7 +2,7 @@
 import { didYouMean } from '../lib/did-you-mean.ts';
 import { checkValue, isFileInput } from './inputs.ts';
 import { BundlePath, type InputDefinition, type LottieBinding, type Manifest } from './manifest.ts';
-import { findPlaceholders } from './placeholders.ts';
+import { findPlaceholders, graphsOf } from './placeholders.ts';
 import type { ManifestPath, Problem } from './problems.ts';
 import { outputName } from './resolve-output.ts';
 
@@ -137,14 +137,10 @@ function checkFfmpeg(manifest: Manifest): Problem[] {
         const message = `input "${source.input}" may be left out, and then the sources after it move: add "otherwise"`;
         problems.push({ path: [...path, 'input'], message });
       }
-      if (source.otherwise !== undefined) {
-        problems.push(...checkSource([...path, 'otherwise'], source.otherwise));
-      }
-    } else if ('generate' in source) {
-      problems.push(...checkSource([...path, 'generate'], source.generate));
     }
   }
-  problems.push(...checkGraph(manifest, [...base, 'graph'], ffmpeg.graph));
+  for (const { where, text } of graphsOf(ffmpeg))
+    problems.push(...checkGraph(manifest, [...base, ...where], text));
   for (const field of ['video', 'audio'] as const) {
     const label = ffmpeg[field];
     if (label?.startsWith('[') && !ffmpeg.graph.includes(label)) {
@@ -152,15 +148,6 @@ function checkFfmpeg(manifest: Manifest): Problem[] {
     }
   }
   return problems;
-}
-
-/** Generated sources know the output's size, rate and length, and nothing of the job. */
-function checkSource(path: ManifestPath, source: string): Problem[] {
-  return findPlaceholders(source).flatMap(({ text, placeholder }) =>
-    placeholder.kind === 'value'
-      ? []
-      : [{ path, message: `${text} cannot be used here; there are {width} {height} {fps} {duration}` }],
-  );
 }
 
 function checkGraph(manifest: Manifest, path: ManifestPath, graph: string): Problem[] {

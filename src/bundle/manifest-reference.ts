@@ -122,11 +122,11 @@ function cell(text: string): string {
 
 function placeholders(): string[] {
   return [
-    '## Placeholders in `engines.ffmpeg.graph`',
+    '## Placeholders in `graph`, `generate` and `otherwise` of `engines.ffmpeg`',
     '',
     '| | |',
     '|---|---|',
-    '| `{width}` `{height}` `{fps}` `{duration}` | of the output; also in `generate` and `otherwise` |',
+    '| `{width}` `{height}` `{fps}` `{duration}` | of the output |',
     '| `{input.NAME}` | a number, colour (`0xRRGGBB`), boolean (`0` or `1`) or choice input that always has a value |',
     '| `{file.NAME}` | the escaped path of a file with the text of a text input: `drawtext=textfile={file.title}:expansion=none` |',
     '| `{font:PATH}` | the escaped path of a font of the bundle |',

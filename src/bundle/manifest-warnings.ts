@@ -1,6 +1,6 @@
 /** What is allowed in a manifest, and probably not meant. */
 import type { Manifest } from './manifest.ts';
-import { findPlaceholders } from './placeholders.ts';
+import { findPlaceholders, graphsOf } from './placeholders.ts';
 
 /** Inputs that an engine does not use: a job may set them, and nothing changes. */
 export function manifestWarnings(manifest: Manifest): string[] {
@@ -28,7 +28,7 @@ function usedInputs({ composition, engines }: Manifest): Map<string, Set<string>
   if (ffmpeg) {
     const names = new Set(common);
     for (const source of ffmpeg.sources) if ('input' in source) names.add(source.input);
-    for (const { placeholder } of findPlaceholders(ffmpeg.graph)) {
+    for (const { placeholder } of graphsOf(ffmpeg).flatMap(({ text }) => findPlaceholders(text))) {
       if (placeholder.kind === 'input' || placeholder.kind === 'file') names.add(placeholder.name);
     }
     used.set('ffmpeg', names);

@@ -202,11 +202,7 @@ export const FfmpegSource = z.union([
     .strict(),
   z
     .object({
-      generate: z
-        .string()
-        .min(1)
-        .max(4000)
-        .describe('a lavfi source; {width} {height} {fps} {duration} are filled in'),
+      generate: z.string().min(1).max(4000).describe('a lavfi source with placeholders'),
     })
     .strict(),
 ]);

@@ -1,4 +1,5 @@
 /** `{…}` in filter graphs and lavfi sources of a manifest. */
+import type { Manifest } from './manifest.ts';
 
 export type Placeholder =
   | { readonly kind: 'value'; readonly name: 'width' | 'height' | 'fps' | 'duration' }
@@ -15,6 +16,20 @@ export interface FoundPlaceholder {
   readonly text: string;
   readonly start: number;
   readonly placeholder: Placeholder;
+}
+
+/** Every graph and generated source of a manifest, with its place in the FFmpeg section. */
+export function graphsOf(
+  section: NonNullable<Manifest['engines']['ffmpeg']>,
+): { where: (string | number)[]; text: string }[] {
+  const sources = section.sources.flatMap((source, index) => {
+    if ('generate' in source) return [{ where: ['sources', index, 'generate'], text: source.generate }];
+    if ('input' in source && source.otherwise !== undefined) {
+      return [{ where: ['sources', index, 'otherwise'], text: source.otherwise }];
+    }
+    return [];
+  });
+  return [...sources, { where: ['graph'], text: section.graph }];
 }
 
 /** FFmpeg's own expansions, `%{pts}` in drawtext, are none of ours. */

@@ -9,6 +9,7 @@ import { manifestWarnings } from '../bundle/manifest-warnings.ts';
 import { manifestOf } from '../bundle/read-manifest.ts';
 import { unpackBundle } from '../bundle/unpack.ts';
 import { FlatrenderError } from '../lib/errors.ts';
+import { preflight } from './template-preflight.ts';
 
 export interface Finding {
   readonly severity: 'error' | 'warning';
@@ -81,13 +82,6 @@ export function reportError(report: TemplateReport): FlatrenderError {
 
 function isError(finding: Finding): boolean {
   return finding.severity === 'error';
-}
-
-/** What the engines say of a bundle that is otherwise sound. */
-async function preflight(dir: string, manifest: Manifest): Promise<Finding[]> {
-  if (!manifest.engines.lottie) return [];
-  const { checkLottieBundle } = await import('../engines/lottie/check.ts');
-  return checkLottieBundle(dir, manifest);
 }
 
 async function collect(findings: Finding[], work: () => Promise<void>): Promise<void> {
