@@ -56,7 +56,13 @@ export function planEncoding({ output, width, height, frames }: PlanOptions): En
         // veryfast: on flat, animated graphics the slower presets save 10–20 % of an already small file at 2–4
         // times the time.
         video: { codec: 'libx264', options: { preset: 'veryfast', crf }, filter: TO_YUV },
-        audio: { codec: 'aac', options: {}, filter: `${sound},aformat=sample_fmts=fltp`, bitRate: 192_000, seconds },
+        audio: {
+          codec: 'aac',
+          options: {},
+          filter: `${sound},aformat=sample_fmts=fltp`,
+          bitRate: 192_000,
+          seconds,
+        },
       };
     case 'webm':
       return {

@@ -27,5 +27,15 @@ async function load(): Promise<CanvasKit> {
   const init = require('canvaskit-wasm/bin/full/canvaskit.js') as (
     options: CanvasKitInitOptions,
   ) => Promise<CanvasKit>;
-  return init({ locateFile: (file: string) => join(dirname(script), file) });
+  // It has no option for its messages: it binds console.error once, while it starts, so that is when to step in.
+  const { error } = console;
+  console.error = (...words: unknown[]) => {
+    // Skottie tries every asset as a font, pictures too, and says so each time.
+    if (!/failed to open <\d+> as a font/.test(String(words[0]))) error('canvaskit:', ...words);
+  };
+  try {
+    return init({ locateFile: (file: string) => join(dirname(script), file) });
+  } finally {
+    console.error = error;
+  }
 }

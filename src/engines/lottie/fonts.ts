@@ -20,6 +20,8 @@ interface FontkitFont {
 export interface LoadedFont {
   /** For messages: path in the bundle, or what was given. */
   readonly label: string;
+  /** Whose fault it is when it cannot be drawn: the job's or the template's. */
+  readonly code: 'MEDIA_INVALID' | 'TEMPLATE_INVALID';
   readonly bytes: Uint8Array;
   hasGlyph(codePoint: number): boolean;
   /** Width of one line in pixels at a size, with kerning and tracking (thousandths of the size). */
@@ -29,7 +31,7 @@ export interface LoadedFont {
 /** The fonts of a Lottie file by `fName`; a name without a file is absent. */
 export type FontSet = ReadonlyMap<string, LoadedFont>;
 
-/** Reads a TTF, OTF, WOFF or WOFF2 file; `code` is thrown when it is none. */
+/** Reads a TTF or OTF file; `code` is thrown when it is none. */
 export async function loadFont(
   path: string,
   label: string,
@@ -49,6 +51,7 @@ export async function loadFont(
   }
   return {
     label,
+    code,
     bytes,
     hasGlyph: (codePoint) => font.hasGlyphForCodePoint(codePoint),
     measure(line, size, tracking) {

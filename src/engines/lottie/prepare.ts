@@ -6,6 +6,7 @@ import { bindInputs } from './bind.ts';
 import { readLottie } from './check.ts';
 import { findUnsupported } from './features.ts';
 import { fitText } from './fit-text.ts';
+import { renameFamily } from './font-family.ts';
 import { checkFonts, documentsOf, type FontSet, loadFonts } from './fonts.ts';
 import { prepareImages } from './images.ts';
 import type { Lottie } from './lottie-json.ts';
@@ -59,24 +60,23 @@ export async function prepare(
   );
 }
 
-/**
- * Gives each font a key of its own as its family and returns the bytes by key: Skottie asks for a file by family first,
- * so two weights of one family would both get the first file.
- */
+/** Gives each font a family of its own, in the file and in the list, and returns the files by that name. */
 function useFonts(kit: CanvasKit, lottie: Lottie, fonts: FontSet): [string, Uint8Array][] {
   const assets: [string, Uint8Array][] = [];
   for (const [index, entry] of (lottie.fonts?.list ?? []).entries()) {
     const font = fonts.get(entry.fName);
     if (!font) continue;
-    const typeface = kit.Typeface.MakeTypefaceFromData(copyOf(font.bytes));
-    if (!typeface)
-      throw new FlatrenderError('TEMPLATE_INVALID', `${font.label} is not a font that Skia can draw`, {
-        hint: 'give a TTF or OTF file',
+    const family = `flatrender-font-${index}`;
+    const bytes = renameFamily(font.bytes, family);
+    const typeface = bytes && kit.Typeface.MakeTypefaceFromData(copyOf(bytes));
+    if (!typeface) {
+      throw new FlatrenderError(font.code, `${font.label} is not a font that can be drawn`, {
+        hint: 'give a TTF or OTF file with one font',
       });
+    }
     typeface.delete();
-    const key = `flatrender-font-${index}`;
-    Object.assign(entry, { fFamily: key, fStyle: entry.fStyle || 'Regular', fPath: '', origin: 0 });
-    assets.push([key, font.bytes]);
+    Object.assign(entry, { fFamily: family, fStyle: 'Regular', fPath: '', origin: 0 });
+    assets.push([family, bytes]);
   }
   return assets;
 }

@@ -12,8 +12,8 @@ import {
 type Matrix = readonly [a: number, b: number, c: number, d: number, e: number, f: number];
 
 const IDENTITY: Matrix = [1, 0, 0, 1, 0, 0];
-/** Text keeps this share of the shorter side free towards the edge of the frame: the usual title-safe margin. */
-const MARGIN = 0.05;
+/** Text keeps this share of the shorter side free towards the edge of the frame: it should not touch it. */
+const MARGIN = 0.08;
 /** Enough to tell where a text rests from where it flies in. */
 const SAMPLES = 41;
 
