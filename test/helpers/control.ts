@@ -97,7 +97,11 @@ export async function startTestControl(
     async addNode(id, engines = ['mock'], more = {}) {
       const { body } = await test.call('POST', '/v1/nodes', { id });
       const node = { id, secret: body.secret };
-      const registered = await test.asNode(node, '/v1/agent/register', registration(id, engines, more.tags ?? []));
+      const registered = await test.asNode(
+        node,
+        '/v1/agent/register',
+        registration(id, engines, more.tags ?? []),
+      );
       if (registered.status !== 200) throw new Error(`register: ${JSON.stringify(registered.body)}`);
       return node;
     },
@@ -115,9 +119,16 @@ export async function startTestControl(
       // Whatever is said to a node whose signature held is signed.
       if (answer.status !== 401) {
         const { status } = answer;
-        verifyAnswer({ status, headers: Object.fromEntries(answer.headers), body: raw }, { nonce, secret: node.secret });
+        verifyAnswer(
+          { status, headers: Object.fromEntries(answer.headers), body: raw },
+          { nonce, secret: node.secret },
+        );
       }
-      return { status: answer.status, headers: answer.headers, body: raw.length === 0 ? null : JSON.parse(raw.toString()) };
+      return {
+        status: answer.status,
+        headers: answer.headers,
+        body: raw.length === 0 ? null : JSON.parse(raw.toString()),
+      };
     },
     async addTemplate(name = 'mock-template') {
       await running.control.store.putTemplate({
@@ -150,7 +161,11 @@ export async function startTestControl(
 }
 
 /** A completion for a claimed task; its output is put into the store by {@link finish}. */
-export async function finish(test: TestControl, node: TestNode, task: { id: string; epoch: number }): Promise<TestAnswer> {
+export async function finish(
+  test: TestControl,
+  node: TestNode,
+  task: { id: string; epoch: number },
+): Promise<TestAnswer> {
   const key = `outputs/${task.id.split('.')[0]}/${task.id}-${task.epoch}/main.mp4`;
   const info = await test.control.objects.put(key, Buffer.from('not really a film'));
   return test.asNode(node, `/v1/agent/tasks/${task.id}/complete`, {
@@ -193,7 +208,11 @@ export function signed(
   );
 }
 
-export function registration(hostname: string, engines: EngineName[], tags: string[] = []): Record<string, unknown> {
+export function registration(
+  hostname: string,
+  engines: EngineName[],
+  tags: string[] = [],
+): Record<string, unknown> {
   return {
     hostname,
     roles: ['render'],
@@ -232,5 +251,9 @@ export function manifestOf(name: string): Record<string, unknown> {
 async function readAnswer(answer: Response): Promise<TestAnswer> {
   const text = await answer.text();
   const isJson = answer.headers.get('content-type')?.includes('json') === true;
-  return { status: answer.status, headers: answer.headers, body: text !== '' && isJson ? JSON.parse(text) : text };
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    body: text !== '' && isJson ? JSON.parse(text) : text,
+  };
 }

@@ -1,4 +1,5 @@
 /** Nodes that claim and complete without rendering: they load the control plane, nothing else. */
+import { createHash } from 'node:crypto';
 import { newId } from '../../src/lib/ids.ts';
 import type { EngineName } from '../../src/protocol/names.ts';
 import type { LoadClient } from './load-client.ts';
@@ -77,11 +78,34 @@ export async function claimOnce(
   return answer.body?.task as ClaimedTask;
 }
 
-/** Reports the task done; returns the HTTP status. */
-export async function completeOnce(client: LoadClient, node: NodeKey, task: ClaimedTask): Promise<number> {
+/** Uploads a small output for the task to where the control plane says; returns the result to complete with. */
+export async function uploadOnce(client: LoadClient, node: NodeKey, task: ClaimedTask): Promise<object> {
+  const body = Buffer.from(`output of ${task.id}`);
+  const sha256 = createHash('sha256').update(body).digest('hex');
+  const { epoch } = task;
+  const place = await client.asNode(node, `/v1/agent/tasks/${task.id}/uploads`, {
+    epoch,
+    fileName: 'main.mp4',
+    sizeBytes: body.length,
+    sha256,
+  });
+  const { url, key, headers } = place.body as { url: string; key: string; headers: Record<string, string> };
+  const put = await fetch(url, { method: 'PUT', headers, body });
+  await put.arrayBuffer();
+  if (!put.ok) throw new Error(`upload was answered ${put.status}`);
+  return { ...RESULT, key, sha256, sizeBytes: body.length };
+}
+
+/** Reports the task done; returns the HTTP status. Without a result: one that names an output nobody uploaded. */
+export async function completeOnce(
+  client: LoadClient,
+  node: NodeKey,
+  task: ClaimedTask,
+  result: object = { ...RESULT, key: `outputs/${task.jobId}/${task.id}-${task.epoch}/main.mp4` },
+): Promise<number> {
   const answer = await client.asNode(node, `/v1/agent/tasks/${task.id}/complete`, {
     epoch: task.epoch,
-    result: { ...RESULT, key: `outputs/${task.jobId}/${task.id}-${task.epoch}/main.mp4` },
+    result,
   });
   return answer.status;
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Farm, mockTemplate, startFarm } from '../helpers/farm.ts';
 import { jobView, untilJob } from '../helpers/farm-jobs.ts';
-import { addNode, claimOnce, completeOnce } from '../helpers/load-node.ts';
+import { addNode, claimOnce, completeOnce, uploadOnce } from '../helpers/load-node.ts';
 
 const KILLS = 20;
 
@@ -76,8 +76,10 @@ function startLoad(
         const task = await claimOnce(farm.client, node, 200);
         if (task === null) return;
         // A lost answer is asked for again: the completion may have been stored before the server died.
+        let result: object | undefined;
         for (let tries = 0; tries < 100; tries += 1) {
-          const status = await completeOnce(farm.client, node, task).catch(() => 0);
+          result ??= await uploadOnce(farm.client, node, task).catch(() => undefined);
+          const status = result ? await completeOnce(farm.client, node, task, result).catch(() => 0) : 0;
           if (status === 200) completed.add(task.jobId);
           if (status !== 0 && status < 500) return;
           await delay(50);
