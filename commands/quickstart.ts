@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../src/cli/base-command.ts';
@@ -60,14 +61,10 @@ Its state is in a directory of its own ("quickstart" in the state directory). It
     }
     // A closed terminal must not leave a farm behind.
     process.on('SIGHUP', () => process.emit('SIGTERM'));
-    const titled = flags.template === 'title-card' || this.argv.some((arg) => arg.startsWith('--title'));
     const result = await runQuickstart({
       home,
       template: flags.template,
-      set: [
-        ...(titled ? [`title=${flags.title.startsWith('@') ? `@${flags.title}` : flags.title}`] : []),
-        ...(flags.set ?? []),
-      ],
+      set: [...starterInputs(flags), ...(flags.set ?? [])],
       output: flags.output,
       keep: flags.keep,
       signal: this.signal,
@@ -78,4 +75,22 @@ Its state is in a directory of its own ("quickstart" in the state directory). It
     for (const line of nextSteps(result)) this.print(line);
     return result;
   }
+}
+
+/** Inputs that make the video the user's own; what --set gives is left out. */
+function starterInputs(flags: {
+  template: string;
+  title?: string | undefined;
+  set?: string[] | undefined;
+}): string[] {
+  const starter = flags.template === 'title-card';
+  const inputs: Record<string, string | undefined> = {
+    title: flags.title ?? (starter ? 'Rendered here' : undefined),
+    subtitle: starter ? `by flatrender, on ${hostname()}` : undefined,
+    accent: starter ? '#3ddc97' : undefined,
+  };
+  const given = new Set((flags.set ?? []).map((pair) => pair.split('=')[0]));
+  return Object.entries(inputs)
+    .filter(([name, value]) => value !== undefined && !given.has(name))
+    .map(([name, value]) => `${name}=${value?.startsWith('@') ? '@' : ''}${value}`);
 }

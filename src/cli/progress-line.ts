@@ -28,7 +28,12 @@ export function timeLeftMs({ frame, frames, fps }: ProgressFacts): number | null
   return frames === null || !fps || frame >= frames ? null : ((frames - frame) / fps) * 1000;
 }
 
-/** `███████░░░  62 %  93/150 frames  41 fps  1.4 s left`; without `width` no bar, for logs. */
+/** Whole seconds: an estimate has no tenths. */
+function formatLeft(ms: number): string {
+  return ms < 59_000 ? `${Math.max(1, Math.ceil(ms / 1000))} s` : formatDuration(ms);
+}
+
+/** `███████░░░  62 %  93/150 frames  41 fps  2 s left`; without `width` no bar, for logs. */
 export function progressLine(facts: ProgressFacts, width = 0, unicode = true): string {
   const left = timeLeftMs(facts);
   return [
@@ -38,7 +43,7 @@ export function progressLine(facts: ProgressFacts, width = 0, unicode = true): s
       ? ''
       : `${String(facts.frame).padStart(String(facts.frames).length)}/${facts.frames} frames`,
     facts.fps ? `${facts.fps < 10 ? facts.fps.toFixed(1) : Math.round(facts.fps)} fps` : '',
-    left === null ? '' : `${formatDuration(left)} left`,
+    left === null ? '' : `${formatLeft(left)} left`,
   ]
     .filter((part) => part !== '')
     .join('  ');

@@ -160,7 +160,7 @@ test('a bar is as wide as asked for, whatever the fraction', () => {
 
 test('a progress line says frame, rate and time left', () => {
   const facts = { fraction: 0.62, frame: 93, frames: 150, fps: 41.2 };
-  assert.equal(progressLine(facts), ' 62 %   93/150 frames  41 fps  1.4 s left');
+  assert.equal(progressLine(facts), ' 62 %   93/150 frames  41 fps  2 s left');
   assert.equal(timeLeftMs({ ...facts, fps: 0 }), null);
   assert.equal(progressLine({ fraction: 0, frame: 0, frames: null, fps: null }), '  0 %');
   assert.match(progressLine(facts, 10), /^█{6}▎░{3} {3}62 %/);
