@@ -112,8 +112,8 @@ export async function placeAsset(
   const source = join(entry.path, ASSET_FILE);
   try {
     await link(source, target);
-  } catch {
-    await copyFile(source, target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') await copyFile(source, target);
   }
   return target;
 }
