@@ -26,7 +26,7 @@ export function formatPath(path: ManifestPath): string {
   let text = '';
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`;
-    else if (!/^[A-Za-z0-9_-]+$/.test(part)) text += `[${JSON.stringify(part)}]`;
+    else if (!/^[A-Za-z0-9_-]{1,80}$/.test(part)) text += `[${JSON.stringify(part.slice(0, 80))}]`;
     else text += text === '' ? part : `.${part}`;
   }
   return text;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -201,6 +202,25 @@ test('a folder that is there is not touched', async () => {
     code: 'OBJECT_EXISTS',
   });
   assert.deepEqual(await readdir(join(dir.path, 'out')), []);
+});
+
+test('a full disk is DISK_FULL and leaves nothing', async (t) => {
+  await using dir = await temporary();
+  const mount = join(dir.path, 'small');
+  await mkdir(mount);
+  await writeFile(join(dir.path, 'b.zip'), rawZip([{ name: 'a', data: randomBytes(2_000_000) }]));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'flatrender-test', mount], { stdio: 'pipe' });
+  } catch {
+    t.skip('needs Linux and root with the right to mount a tmpfs');
+    return;
+  }
+  try {
+    await assert.rejects(unpackBundle(join(dir.path, 'b.zip'), join(mount, 'out')), { code: 'DISK_FULL' });
+    assert.deepEqual(await readdir(mount), []);
+  } finally {
+    execFileSync('umount', [mount]);
+  }
 });
 
 test('an abort stops unpacking and leaves nothing', async () => {
