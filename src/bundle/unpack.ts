@@ -35,7 +35,10 @@ export async function unpackBundle(
     await mkdir(temp, { recursive: true });
     await extract(archive, temp, signal);
     await refuseExisting(dir);
-    await rename(temp, dir);
+    await rename(temp, dir).catch((error) => {
+      // Somebody else unpacked it meanwhile.
+      throw error.code === 'ENOTEMPTY' || error.code === 'EEXIST' ? alreadyThere(dir) : error;
+    });
     const files = archive.entries.filter((entry) => !entry.folder).length;
     return { files, sizeBytes: archive.totalBytes };
   } catch (error) {
@@ -49,7 +52,11 @@ async function refuseExisting(dir: string): Promise<void> {
     () => true,
     () => false,
   );
-  if (exists) throw new FlatrenderError('OBJECT_EXISTS', `${dir} is already there`);
+  if (exists) throw alreadyThere(dir);
+}
+
+function alreadyThere(dir: string): FlatrenderError {
+  return new FlatrenderError('OBJECT_EXISTS', `${dir} is already there`);
 }
 
 async function extract(archive: OpenZip, root: string, signal?: AbortSignal): Promise<void> {

@@ -204,6 +204,20 @@ test('a folder that is there is not touched', async () => {
   assert.deepEqual(await readdir(join(dir.path, 'out')), []);
 });
 
+test('of two who unpack into one folder, one wins and the other is told', async () => {
+  await using dir = await temporary();
+  await writeFile(join(dir.path, 'b.zip'), rawZip([{ name: 'a', data: 'x' }]));
+  const unpackOnce = () => unpackBundle(join(dir.path, 'b.zip'), join(dir.path, 'out'));
+  const results = await Promise.allSettled([unpackOnce(), unpackOnce(), unpackOnce()]);
+  const lost = results.filter((result) => result.status === 'rejected');
+  assert.deepEqual(
+    lost.map(({ reason }) => reason.code),
+    ['OBJECT_EXISTS', 'OBJECT_EXISTS'],
+  );
+  assert.deepEqual((await readdir(dir.path)).sort(), ['b.zip', 'out']);
+  assert.deepEqual(await readdir(join(dir.path, 'out')), ['a']);
+});
+
 test('a full disk is DISK_FULL and leaves nothing', async (t) => {
   await using dir = await temporary();
   const mount = join(dir.path, 'small');
