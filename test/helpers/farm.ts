@@ -11,12 +11,22 @@ import { LoadClient } from './load-client.ts';
 export interface FarmOptions {
   /** Default: FLATRENDER_TEST_CLI, or the sources. */
   readonly mode?: CliMode;
-  /** Heartbeat, suspect, lease and offline seconds; short ones make a test of minutes one of seconds. */
-  readonly leases?: {
-    readonly heartbeat: number;
-    readonly suspect: number;
-    readonly lease: number;
-    readonly offline: number;
+  /** Changes in flatrender.yaml, by dotted key. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+}
+
+/** Lease times in seconds, short ones: a test of minutes becomes one of seconds. */
+export function leaseTimes(
+  heartbeat: number,
+  suspect: number,
+  lease: number,
+  offline: number,
+): Record<string, number> {
+  return {
+    'leases.heartbeatSeconds': heartbeat,
+    'leases.suspectSeconds': suspect,
+    'leases.leaseSeconds': lease,
+    'leases.offlineSeconds': offline,
   };
 }
 
@@ -57,8 +67,8 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
   const { token } = init.json;
   if (init.exitCode !== 0 || token === undefined)
     throw new Error(`control init failed: ${init.stdout}${init.stderr}`);
-  if (options.leases !== undefined)
-    await shortenLeases(join(home, '.flatrender', 'flatrender.yaml'), options.leases);
+  if (options.settings !== undefined)
+    await changeSettings(join(home, '.flatrender', 'flatrender.yaml'), options.settings);
 
   const url = `http://127.0.0.1:${port}`;
   const client = new LoadClient(url, token, 32);
@@ -176,12 +186,9 @@ async function waitForHealth(url: string, running: RunningCli): Promise<void> {
   throw new Error(`${url} does not answer: ${running.output().stderr}`);
 }
 
-async function shortenLeases(file: string, leases: NonNullable<FarmOptions['leases']>): Promise<void> {
+async function changeSettings(file: string, settings: Readonly<Record<string, unknown>>): Promise<void> {
   const { parseDocument } = await import('yaml');
   const document = parseDocument(await readFile(file, 'utf8'));
-  document.setIn(['leases', 'heartbeatSeconds'], leases.heartbeat);
-  document.setIn(['leases', 'suspectSeconds'], leases.suspect);
-  document.setIn(['leases', 'leaseSeconds'], leases.lease);
-  document.setIn(['leases', 'offlineSeconds'], leases.offline);
+  for (const [key, value] of Object.entries(settings)) document.setIn(key.split('.'), value);
   await writeFile(file, document.toString());
 }

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { mockTemplate, startFarm } from '../helpers/farm.ts';
+import { leaseTimes, mockTemplate, startFarm } from '../helpers/farm.ts';
 import { untilJob } from '../helpers/farm-jobs.ts';
 import { startTcpProxy } from '../helpers/tcp-proxy.ts';
 
 // The farm's times shortened by 20: a lease of 3 s instead of 60, a cut of 6 s instead of two minutes.
-const leases = { heartbeat: 0.25, suspect: 1, lease: 3, offline: 6 };
+const LEASE_SECONDS = 3;
+const settings = leaseTimes(0.25, 1, LEASE_SECONDS, 6);
 
 test('an agent cut off for two lease times re-attaches and renders no frame twice', async () => {
-  await using farm = await startFarm({ leases });
+  await using farm = await startFarm({ settings });
   await using line = await startTcpProxy(farm.url);
   await farm.pushTemplate(mockTemplate('slow', 12));
   const agent = await farm.startAgent('far-away', { ORCHESTRATOR_URL: line.url });
@@ -19,7 +20,7 @@ test('an agent cut off for two lease times re-attaches and renders no frame twic
 
   line.cut();
   await untilJob(farm, id, (job) => job.state === 'queued');
-  await delay(2 * leases.lease * 1000 - 3000); // a cut is a length of time
+  await delay(2 * LEASE_SECONDS * 1000 - 3000); // a cut is a length of time
   line.mend();
 
   const back = await untilJob(farm, id, (job) => job.state === 'running');
@@ -34,7 +35,7 @@ test('an agent cut off for two lease times re-attaches and renders no frame twic
 });
 
 test('an agent whose task went to another node meanwhile is told to stop, and only one result counts', async () => {
-  await using farm = await startFarm({ leases });
+  await using farm = await startFarm({ settings });
   await using line = await startTcpProxy(farm.url);
   await farm.pushTemplate(mockTemplate('slow', 12));
   const late = await farm.startAgent('late', { ORCHESTRATOR_URL: line.url });

@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { mockTemplate, startFarm } from '../helpers/farm.ts';
+import { leaseTimes, mockTemplate, startFarm } from '../helpers/farm.ts';
 import { jobView, untilJob } from '../helpers/farm-jobs.ts';
 
-const leases = { heartbeat: 1, suspect: 2, lease: 3, offline: 6 };
+const settings = leaseTimes(1, 2, 3, 6);
 
 test('a job whose agent is killed mid-render is finished once by another agent and leaves nothing behind', async () => {
-  await using farm = await startFarm({ leases });
+  await using farm = await startFarm({ settings });
   await farm.pushTemplate(mockTemplate('slow', 6));
   const first = await farm.startAgent('first');
   const submitted = await farm.run<{ jobs: { id: string }[] }>(['job', 'submit', '-t', 'slow']);
