@@ -1,12 +1,24 @@
 /** Small Lottie files, written in tests as people think of them. */
-import type { Lottie, LottieLayer, LottieShape, TextDocument } from '../../src/engines/lottie/lottie-json.ts';
+
 import { ManifestSchema } from '../../src/bundle/manifest.ts';
+import type { Lottie, LottieLayer, LottieShape, TextDocument } from '../../src/engines/lottie/lottie-json.ts';
 
 const fixed = (k: unknown) => ({ a: 0, k });
 
 /** A composition of 400 × 200 at 25 fps, 2 s, with what is given. */
 export function sampleLottie(parts: Partial<Lottie>): Lottie {
-  return { v: '5.9.6', w: 400, h: 200, fr: 25, ip: 0, op: 50, nm: 'Sample', layers: [], assets: [], ...parts };
+  return {
+    v: '5.9.6',
+    w: 400,
+    h: 200,
+    fr: 25,
+    ip: 0,
+    op: 50,
+    nm: 'Sample',
+    layers: [],
+    assets: [],
+    ...parts,
+  };
 }
 
 /** A layer at the centre of the frame; `ks` and the rest can be given. */
@@ -23,7 +35,11 @@ export function sampleLayer(ty: number, nm: string, more: Partial<LottieLayer> =
 }
 
 /** A text layer with one document, or one per keyframe. */
-export function sampleText(nm: string, documents: readonly Partial<TextDocument>[], more: Partial<LottieLayer> = {}): LottieLayer {
+export function sampleText(
+  nm: string,
+  documents: readonly Partial<TextDocument>[],
+  more: Partial<LottieLayer> = {},
+): LottieLayer {
   const k = documents.map((document, index) => ({
     t: index * 10,
     s: { t: nm, f: 'Sans', s: 20, j: 2, tr: 0, lh: 24, fc: [1, 1, 1], ...document },
@@ -34,9 +50,21 @@ export function sampleText(nm: string, documents: readonly Partial<TextDocument>
 }
 
 /** A shape layer that is a rectangle of a size with the given fill and stroke items. */
-export function sampleShape(nm: string, items: readonly LottieShape[], size: [number, number] = [100, 50]): LottieLayer {
+export function sampleShape(
+  nm: string,
+  items: readonly LottieShape[],
+  size: [number, number] = [100, 50],
+): LottieLayer {
   const rectangle = { ty: 'rc', nm: 'Rectangle', p: fixed([0, 0]), s: fixed(size), r: fixed(0) };
-  const transform = { ty: 'tr', nm: 'Transform', p: fixed([0, 0]), a: fixed([0, 0]), s: fixed([100, 100]), r: fixed(0), o: fixed(100) };
+  const transform = {
+    ty: 'tr',
+    nm: 'Transform',
+    p: fixed([0, 0]),
+    a: fixed([0, 0]),
+    s: fixed([100, 100]),
+    r: fixed(0),
+    o: fixed(100),
+  };
   return sampleLayer(4, nm, { shapes: [{ ty: 'gr', nm: 'Box', it: [rectangle, ...items, transform] }] });
 }
 
