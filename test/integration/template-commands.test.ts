@@ -208,7 +208,9 @@ test('pushing needs an admin', async () => {
 
 test('a filter graph that reaches out of the bundle is found by validate', async () => {
   await cli('template', 'init', 'reach', '--engine', 'ffmpeg');
-  await edit('reach/template.yaml', (text) => text.replace('[0:v]drawbox', 'movie=/etc/passwd[m];[m]drawbox'));
+  await edit('reach/template.yaml', (text) =>
+    text.replace('[0:v]drawbox', 'movie=/etc/passwd[m];[m]drawbox'),
+  );
   const checked = await cli('template', 'validate', 'reach');
   assert.equal(checked.exitCode, 1);
   assert.match(checked.stdout, /^error engines\.ffmpeg\.graph: .*movie/m);
