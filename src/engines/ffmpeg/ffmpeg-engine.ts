@@ -164,7 +164,8 @@ async function writeTexts({ inputs, workspace }: RenderRequest): Promise<Record<
     if (input.type !== 'text') continue;
     await mkdir(directory, { recursive: true });
     const file = join(directory, `${name}.txt`);
-    await writeFile(file, input.value.replace(/\r\n?/g, '\n'));
+    // drawtext refuses an empty file (ffmpeg 5.1, libavfilter/drawtext): a blank draws nothing as well.
+    await writeFile(file, input.value.replace(/\r\n?/g, '\n') || ' ');
     files[name] = file;
   }
   return files;
