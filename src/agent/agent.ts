@@ -9,15 +9,16 @@ import { createEngineHosts, type EngineHosts } from '../engines/host-pool.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { RegisterRequest } from '../protocol/agent.ts';
 import type { EngineInfo } from '../protocol/nodes.ts';
 import { capabilitiesOf, hostIpTowards } from './capabilities.ts';
 import { openClaimJournal } from './claim-journal.ts';
 import { openContentCache } from './content-cache.ts';
-import { startHealthServer } from './health-server.ts';
+import { type HealthFacts, startHealthServer } from './health-server.ts';
 import { openOutbox } from './outbox.ts';
 import { createRegistration } from './registration.ts';
 import { lockState } from './state-lock.ts';
-import { startSystemMonitor } from './system-info.ts';
+import { type SystemMonitor, startSystemMonitor } from './system-info.ts';
 import { TaskBoard } from './task-board.ts';
 import { createTemplateCache } from './template-cache.ts';
 import { createWorkspaces, type FreeBytes } from './workspace.ts';
@@ -95,61 +96,33 @@ async function run(
   const hosts =
     options.hosts ??
     stack.adopt(createEngineHosts({ logger, maxIdle: config.maxConcurrentJobs }), (made) => made.close());
-  const http = createSignedHttp({ url: config.url, keyId: config.nodeId, secret: config.secret, clock });
-  stack.defer(() => http.close());
-  const transfers = createTransfers(clock);
-  stack.defer(() => transfers.close());
-  const api = createAgentApi(http);
-  const workspaces = createWorkspaces({
-    directory: config.tempDir,
-    minFreeBytes: config.minFreeBytes,
-    logger,
-    freeBytes: options.freeBytes,
-  });
-  const settings = { ffmpegPath: config.ffmpegPath, previewMs: 1000, threads: config.encoderThreads };
-  const outbox = await openOutbox(join(config.stateDir, 'outbox'), logger);
-  const needed = new Set(
-    outbox.list().flatMap((entry) => (entry.kind === 'output' ? [entry.workspace] : [])),
+  const http = stack.adopt(
+    createSignedHttp({ url: config.url, keyId: config.nodeId, secret: config.secret, clock }),
+    (made) => made.close(),
   );
-  const [engines, system, cache, journal, leftovers] = await Promise.all([
-    hosts.probe(settings),
-    startSystemMonitor({ directory: config.tempDir, clock, logger }),
-    openContentCache({
-      directory: join(config.stateDir, 'cache'),
-      maxBytes: config.cacheMaxBytes,
-      clock,
-      logger,
-    }),
-    openClaimJournal(config.stateDir, clock, logger),
-    workspaces.clean(needed),
-  ]);
-  stack.use(system);
-  if (leftovers > 0) logger.info('workspace.cleaned', { leftovers });
+  const transfers = stack.adopt(createTransfers(clock), (made) => made.close());
+  const settings = { ffmpegPath: config.ffmpegPath, previewMs: 1000, threads: config.encoderThreads };
+  const probing = hosts.probe(settings);
+  probing.catch(() => undefined);
+  const state = await openState(options, clock, logger);
+  const system = stack.use(state.system);
+  let engines: readonly EngineInfo[] = [];
   const ending = new AbortController();
+  const api = createAgentApi(http);
   const registration = createRegistration({
     api,
     clock,
     logger,
     signal: ending.signal,
-    describe: async () => ({
-      hostname: hostname().slice(0, 255),
-      roles: [...config.roles],
-      hostIp: config.hostIp ?? (await hostIpTowards(config.url)),
-      machineId: config.machineId,
-      agentVersion: version,
-      capabilities: capabilitiesOf(config, engines, system.current()),
-    }),
+    describe: () => describe(config, version, engines, system),
   });
   const board = new TaskBoard({
+    ...state,
     config,
     api,
     transfers,
     hosts,
-    cache,
-    templates: createTemplateCache({ cache, transfers, logger }),
-    workspaces,
-    outbox,
-    journal,
+    templates: createTemplateCache({ cache: state.cache, transfers, logger }),
     registration,
     system: system.current,
     engineSettings: () => ({
@@ -159,35 +132,72 @@ async function run(
     clock,
     logger,
   });
+  const facts = (): HealthFacts => healthFacts(config, version, engines, system, board);
+  const { healthHost: host, healthPort: port } = config;
   const health =
-    config.healthPort === null
-      ? null
-      : stack.use(
-          await startHealthServer({
-            host: config.healthHost,
-            port: config.healthPort,
-            clock,
-            logger,
-            facts: () => ({
-              ...board.queue(),
-              machineId: config.machineId,
-              system: system.current(),
-              agent: {
-                nodeId: config.nodeId,
-                version,
-                connected: board.isConnected,
-                draining: board.isDraining,
-                engines: engines.filter((engine) => engine.available).map((engine) => engine.name),
-              },
-            }),
-          }),
-        );
+    port === null ? null : stack.use(await startHealthServer({ host, port, clock, logger, facts }));
+  // Health answers before this: looking for engines can take a while on a cold disk.
+  engines = await probing;
   stack.defer(() => ending.abort(new FlatrenderError('ABORTED', 'the agent has ended')));
-  const isRegistered = await registerUntil(registration.renew('start'), stopping);
-  if (!isRegistered) return;
+  if (!(await registerUntil(registration.renew('start'), stopping))) return;
   onReady({ nodeId: config.nodeId, url: config.url, engines, healthUrl: health?.url ?? null });
   await board.work(stopping, aborting);
-  logger.info('agent.ended', { waiting: outbox.size });
+  logger.info('agent.ended', { waiting: state.outbox.size });
+}
+
+/** Everything the agent keeps on this machine, cleaned of what a killed one left; the caller disposes of `system`. */
+async function openState({ config, freeBytes }: AgentOptions, clock: Clock, logger: Logger) {
+  const { stateDir, tempDir, cacheMaxBytes, minFreeBytes } = config;
+  const workspaces = createWorkspaces({ directory: tempDir, minFreeBytes, logger, freeBytes });
+  const outbox = await openOutbox(join(stateDir, 'outbox'), logger);
+  const needed = new Set(
+    outbox.list().flatMap((entry) => (entry.kind === 'output' ? [entry.workspace] : [])),
+  );
+  const [system, cache, journal, leftovers] = await Promise.all([
+    startSystemMonitor({ directory: tempDir, clock, logger }),
+    openContentCache({ directory: join(stateDir, 'cache'), maxBytes: cacheMaxBytes, clock, logger }),
+    openClaimJournal(stateDir, clock, logger),
+    workspaces.clean(needed),
+  ]);
+  if (leftovers > 0) logger.info('workspace.cleaned', { leftovers });
+  return { workspaces, outbox, system, cache, journal };
+}
+
+async function describe(
+  config: AgentConfig,
+  agentVersion: string,
+  engines: readonly EngineInfo[],
+  system: SystemMonitor,
+): Promise<RegisterRequest> {
+  return {
+    hostname: hostname().slice(0, 255),
+    roles: [...config.roles],
+    hostIp: config.hostIp ?? (await hostIpTowards(config.url)),
+    machineId: config.machineId,
+    agentVersion,
+    capabilities: capabilitiesOf(config, engines, system.current()),
+  };
+}
+
+function healthFacts(
+  config: AgentConfig,
+  version: string,
+  engines: readonly EngineInfo[],
+  system: SystemMonitor,
+  board: TaskBoard,
+): HealthFacts {
+  return {
+    ...board.queue(),
+    machineId: config.machineId,
+    system: system.current(),
+    agent: {
+      nodeId: config.nodeId,
+      version,
+      connected: board.isConnected,
+      draining: board.isDraining,
+      engines: engines.filter((engine) => engine.available).map((engine) => engine.name),
+    },
+  };
 }
 
 /** False when the agent is told to stop before it got in. */

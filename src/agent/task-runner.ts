@@ -44,6 +44,7 @@ export async function runTask(
   const logs = createLogShipper({ api: options.api, task, clock, logger });
   logger.info('task.started', { taskId, epoch, template: claim.task.template, engine: claim.task.engine });
   let ended: Ended = 'kept';
+  let lastLogs: Promise<void> | undefined;
   try {
     let entry: OutboxEntry;
     try {
@@ -60,12 +61,12 @@ export async function runTask(
     }
     await outbox.put(entry);
     task.isDelivering = true;
-    const lastLogs = logs.flush(LAST_LOGS_MS);
-    // After the report the lease is over and log lines are refused; while a file uploads there is time enough.
-    if (entry.kind === 'fail') await lastLogs;
+    // While the report is on its way; the control plane takes lines of an attempt that is just over.
+    lastLogs = logs.flush(LAST_LOGS_MS);
     ended = await finish(entry, task, { ...options, isFresh: true });
     return ended;
   } finally {
+    await lastLogs;
     logs.close();
     if (outbox.get(taskId, epoch)?.kind !== 'output')
       await workspaces.remove(workspaces.pathOf(taskId, epoch));

@@ -73,9 +73,11 @@ export function createWorkspaces(options: WorkspaceOptions): Workspaces {
 
 /** A cautious guess of what an attempt writes: its inputs, and the output twice (encoders rewrite the file at the end). */
 export function roomFor(inputBytes: number, output: OutputSpec): number {
-  const frames = output.container === 'png' ? 1 : (output.durationSeconds ?? 600) * output.fps;
-  // Half a bit per pixel is three times what x264 takes at its best quality; GIF and PNG take up to four bytes.
-  const bytesPerPixel = output.container === 'gif' || output.container === 'png' ? 4 : 1 / 16;
+  // As long as an audio or video input: not known before it is opened.
+  const seconds = output.durationSeconds ?? 120;
+  const frames = output.container === 'png' ? 1 : seconds * output.fps;
+  // A quarter of a bit per pixel is twice what x264 takes at its best quality; GIF and PNG take up to four bytes.
+  const bytesPerPixel = output.container === 'gif' || output.container === 'png' ? 4 : 1 / 32;
   const outputBytes = output.width * output.height * frames * bytesPerPixel;
   return Math.round(inputBytes + 2 * Math.min(outputBytes, 20e9));
 }

@@ -1,5 +1,5 @@
 /** The agent's settings: flags, then the real environment, then agent.env, then defaults. */
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isSea } from 'node:sea';
 import { z } from 'zod';
@@ -170,7 +170,7 @@ export interface LoadedAgentConfig {
   readonly config: AgentConfig;
   /** The file that was read, or null. */
   readonly file: string | null;
-  /** What deserves a warning: keys of the file that nobody reads, with the likely meant one. */
+  /** What deserves a warning: keys of the file that nobody reads, with the likely meant one; a file that others may read. */
   readonly warnings: readonly string[];
 }
 
@@ -215,7 +215,7 @@ export function loadAgentConfig(options: {
     encoderThreads: read('ENCODER_THREADS'),
     logLevel: read('LOG_LEVEL') as LogLevel,
   };
-  return { config, file: path, warnings: file ? unknownKeys(file) : [] };
+  return { config, file: path, warnings: file ? [...unknownKeys(file), ...openToOthers(file)] : [] };
 }
 
 function readKey(
@@ -260,6 +260,13 @@ function unknownKeys(file: EnvFile): string[] {
         ? []
         : [`${placeOf(key, file, {})} is not a setting; did you mean ${meant}?`];
     });
+}
+
+/** A secret that every account of the machine can read is none. Windows has no mode bits; there ACLs protect the file. */
+function openToOthers(file: EnvFile): string[] {
+  const isOpen = process.platform !== 'win32' && (statSync(file.path).mode & 0o077) !== 0;
+  if (!isOpen || !file.values.NODE_HMAC_SECRET) return [];
+  return [`others on this machine may read ${file.path} and the secret in it: chmod 600 ${file.path}`];
 }
 
 /** Edits between two words (Levenshtein). */

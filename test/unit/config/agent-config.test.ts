@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -24,7 +24,7 @@ function load(
 ) {
   const home = temporary(t);
   const envFile = join(home, 'agent.env');
-  writeFileSync(envFile, text);
+  writeFileSync(envFile, text, { mode: 0o600 });
   return { home, envFile, ...loadAgentConfig({ envFile, flags, env: { FLATRENDER_HOME: home, ...env } }) };
 }
 
@@ -143,4 +143,13 @@ test('the scratch space is a directory of its own below TEMP_DIR, because it is 
   );
   assert.equal(config.tempDir, '/srv/scratch/flatrender-studio-1');
   assert.equal(config.healthPort, null);
+});
+
+test('a file with the secret that others may read is warned of', {
+  skip: process.platform === 'win32' && 'no mode bits',
+}, (t) => {
+  const { envFile, home } = load(t, `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\n`);
+  chmodSync(envFile, 0o644);
+  const { warnings } = loadAgentConfig({ envFile, env: { FLATRENDER_HOME: home } });
+  assert.match(warnings.join(), /others on this machine may read .*agent\.env/);
 });
