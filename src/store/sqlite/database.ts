@@ -55,7 +55,8 @@ export function closeDatabase(db: DatabaseSync, path: string): void {
  */
 function lock(db: DatabaseSync, path: string): void {
   try {
-    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full');
+    // normal: the log is put on the disk by wal-sync.ts, before anybody is answered.
+    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal');
     db.exec('begin immediate; commit');
   } catch (error) {
     if (!isBusy(error)) throw error;

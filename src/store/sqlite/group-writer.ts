@@ -1,11 +1,11 @@
-/** Group commit: all writes that arrive in one turn of the event loop share one transaction and one fsync. */
+/** Group commit: all writes that arrive in one turn of the event loop share one transaction, and turns share a sync. */
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { Sql } from './sql.ts';
 import { toStoreError } from './store-error.ts';
+import type { WalSync } from './wal-sync.ts';
 
 /**
- * A turn stops taking up more work after this long: the event loop has others to serve, and an fsync more per 20 ms
- * costs nothing.
+ * A turn stops taking up more work after this long: the event loop has others to serve.
  */
 const TURN_MS = 20;
 
@@ -17,6 +17,7 @@ interface Operation {
 
 interface Options {
   readonly sql: Sql;
+  readonly walSync: Pick<WalSync, 'isPending' | 'afterSync'>;
   /** For messages. */
   readonly path: string;
   /** Writes what is kept in memory on top of the operations; the last step before the commit. */
@@ -29,6 +30,10 @@ interface Options {
  * Operations are synchronous and run one after another. They check before they write: a FlatrenderError thrown before
  * the first write is simply the answer. Anything else rolls the whole turn back, and its operations run again, each
  * in a transaction of its own: one that fails cannot take others down, and no operation pays for a savepoint.
+ *
+ * An answer waits for the disk when anything before it does: an operation that only read may have read what is not
+ * yet durable. When the disk refuses a sync, nobody knows what of the log is on it: the writer refuses everything from
+ * then on, until a restart reads what is really there.
  */
 export class GroupWriter {
   readonly #options: Options;
@@ -37,19 +42,21 @@ export class GroupWriter {
   #closed = false;
   #stale = false;
   #idle: (() => void)[] = [];
+  #broken: FlatrenderError | null = null;
 
   constructor(options: Options) {
     this.#options = options;
   }
 
-  /** Whether something waits to be written. */
+  /** Whether something waits to be written or to be durable. */
   get isIdle(): boolean {
-    return this.#queue.length === 0;
+    return this.#queue.length === 0 && !this.#options.walSync.isPending;
   }
 
   /** Runs the operation in the next turn and resolves with its value once that is durable. */
   write<T>(run: () => T): Promise<T> {
     if (this.#closed) return Promise.reject(new FlatrenderError('STORE_FAILED', 'the database is closed'));
+    if (this.#broken) return Promise.reject(this.#broken);
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({ run, resolve: resolve as (value: unknown) => void, reject });
       this.#schedule();
@@ -59,7 +66,7 @@ export class GroupWriter {
   /** Refuses further operations and resolves when the last one is durable. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#queue.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (!this.isIdle) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   #schedule(): void {
@@ -76,7 +83,7 @@ export class GroupWriter {
     // What did not fit goes before what arrives from now on.
     if (done < queue.length) this.#queue = queue.slice(done);
     if (this.#queue.length > 0) this.#schedule();
-    else for (const resolve of this.#idle.splice(0)) resolve();
+    else this.#tellIdle();
   }
 
   /** Runs operations from the front of the queue in one transaction; returns how many it settled. */
@@ -97,8 +104,38 @@ export class GroupWriter {
       for (const operation of failed) this.#alone(operation);
       return failed.length;
     }
-    for (const answer of answers) answer();
+    this.#answerDurably(answers, queue);
     return answers.length;
+  }
+
+  /** Answers operations that were committed, as soon as everything they may have seen is on the disk. */
+  #answerDurably(answers: readonly (() => void)[], operations: readonly Operation[]): void {
+    const { sql, walSync, path } = this.#options;
+    if (sql.writes === 0 && !walSync.isPending) {
+      for (const answer of answers) answer();
+      return;
+    }
+    walSync.afterSync((error) => {
+      if (error === null && this.#broken === null) {
+        for (const answer of answers) answer();
+      } else {
+        this.#broken ??= new FlatrenderError(
+          'STORE_FAILED',
+          `the disk did not take ${path}: ${error?.message}`,
+          {
+            cause: error,
+            hint: 'check the disk, then restart the control plane',
+            retryable: false,
+          },
+        );
+        for (const operation of operations.slice(0, answers.length)) operation.reject(this.#broken);
+      }
+      this.#tellIdle();
+    });
+  }
+
+  #tellIdle(): void {
+    if (this.isIdle) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   #alone(operation: Operation): void {
@@ -106,7 +143,7 @@ export class GroupWriter {
       this.#begin();
       const answer = attempt(operation, this.#options.sql);
       this.#commit();
-      answer();
+      this.#answerDurably([answer], [operation]);
     } catch (error) {
       this.#undo();
       operation.reject(toStoreError(error, this.#options.path));

@@ -13,6 +13,7 @@ import { Sql } from './sql.ts';
 import { toStoreError } from './store-error.ts';
 import { templateMethods } from './templates.ts';
 import { tokenMethods } from './tokens.ts';
+import { WalSync } from './wal-sync.ts';
 
 export interface SqliteStoreOptions {
   /** The database file; made when it is not there, with its directory, for this user only. */
@@ -23,7 +24,7 @@ export interface SqliteStoreOptions {
 /**
  * Opens the store in one SQLite file, which belongs to this process until `close` or its end. ALREADY_RUNNING when
  * another process has it, SCHEMA_NEWER when a newer flatrender wrote it, STORE_FAILED when it is damaged. Operations
- * fail with STORE_FAILED or DISK_FULL; after either the next one tries again.
+ * fail with STORE_FAILED or DISK_FULL; after either the next one tries again, unless the disk refused a sync.
  */
 export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Store> {
   const db = openDatabase(path);
@@ -35,8 +36,10 @@ export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Sto
     db.close();
     throw toStoreError(error, path);
   }
+  const walSync = new WalSync(path);
   const writer = new GroupWriter({
     sql,
+    walSync,
     path,
     flush: () => memory.flush(sql),
     reload: () => memory.load(sql),
@@ -52,7 +55,10 @@ export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Sto
     ...logMethods(context),
     ...retentionMethods(context),
     close() {
-      closed ??= writer.close().then(() => closeDatabase(db, path));
+      closed ??= writer.close().then(() => {
+        walSync.close();
+        closeDatabase(db, path);
+      });
       return closed;
     },
   };

@@ -10,6 +10,7 @@ import { GroupWriter } from '../../../src/store/sqlite/group-writer.ts';
 import { jobMethods } from '../../../src/store/sqlite/jobs.ts';
 import { Memory } from '../../../src/store/sqlite/memory.ts';
 import { Sql } from '../../../src/store/sqlite/sql.ts';
+import { WalSync } from '../../../src/store/sqlite/wal-sync.ts';
 import { assertCounted, newJob, refused } from '../../conformance/store-samples.ts';
 
 interface Opened extends Context, AsyncDisposable {
@@ -28,7 +29,8 @@ async function open(): Promise<Opened> {
     flushes += 1;
     memory.flush(sql);
   };
-  const writer = new GroupWriter({ sql, path, flush, reload: () => memory.load(sql) });
+  const walSync = new WalSync(path);
+  const writer = new GroupWriter({ sql, walSync, path, flush, reload: () => memory.load(sql) });
   return {
     sql,
     memory,
@@ -36,6 +38,7 @@ async function open(): Promise<Opened> {
     flushes: () => flushes,
     async [Symbol.asyncDispose]() {
       await writer.close();
+      walSync.close();
       closeDatabase(db, path);
       await rm(directory, { recursive: true });
     },
@@ -151,3 +154,65 @@ test('what memory counts survives a turn that was rolled back', async () => {
   );
   await assertCounted(store);
 });
+
+/** A disk that takes its time, and then says what the test wants it to say. */
+function slowDisk(): {
+  walSync: { isPending: boolean; afterSync(tell: Tell): void };
+  finish(error?: Error): void;
+} {
+  const waiting: Tell[] = [];
+  return {
+    walSync: {
+      get isPending() {
+        return waiting.length > 0;
+      },
+      afterSync(tell) {
+        waiting.push(tell);
+      },
+    },
+    finish(error) {
+      for (const tell of waiting.splice(0)) tell(error ?? null);
+    },
+  };
+}
+
+type Tell = (error: Error | null) => void;
+
+test('nobody is answered before the disk has what was written, nor a reader who may have seen it', async () => {
+  await using opened = await open();
+  const { sql } = opened;
+  const { walSync, finish } = slowDisk();
+  const nothing = (): void => undefined;
+  const writer = new GroupWriter({ sql, walSync, path: 'farm.db', flush: nothing, reload: nothing });
+  const answered: string[] = [];
+  const put = writer.write(() => sql.run(insert, 'a', '1.0.0', 'x', '{}')).then(() => answered.push('write'));
+  await turns(3);
+  const look = writer.write(() => names(opened)).then((seen) => answered.push(`read ${seen}`));
+  await turns(3);
+  assert.deepEqual(names(opened), ['a'], 'it is committed');
+  assert.deepEqual(answered, [], 'and nobody knows');
+  finish();
+  await Promise.all([put, look]);
+  assert.deepEqual(answered, ['write', 'read a']);
+});
+
+test('a disk that refuses a sync ends the writer: what it holds is unknown', async () => {
+  await using opened = await open();
+  const { sql } = opened;
+  const { walSync, finish } = slowDisk();
+  const nothing = (): void => undefined;
+  const writer = new GroupWriter({ sql, walSync, path: 'farm.db', flush: nothing, reload: nothing });
+  const put = writer.write(() => sql.run(insert, 'a', '1.0.0', 'x', '{}'));
+  await turns(3);
+  finish(new Error('EIO'));
+  const error = await refused(put, 'STORE_FAILED');
+  assert.match(error.message, /farm\.db.*EIO/);
+  await refused(
+    writer.write(() => names(opened)),
+    'STORE_FAILED',
+  );
+});
+
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
