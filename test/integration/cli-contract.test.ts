@@ -18,12 +18,14 @@ function probe(args: string[], env: Record<string, string> = {}, signalOn?: RegE
   });
   let stdout = '';
   let stderr = '';
+  let signalled = false;
   child.stdout.setEncoding('utf8').on('data', (chunk) => {
     stdout += chunk;
   });
   child.stderr.setEncoding('utf8').on('data', (chunk) => {
     stderr += chunk;
-    if (signalOn?.test(stderr)) child.kill('SIGINT');
+    // Once: the second one would end it at once.
+    if (signalOn?.test(stderr) && !signalled) signalled = child.kill('SIGINT');
   });
   return new Promise((resolve) => child.on('close', (exitCode) => resolve({ stdout, stderr, exitCode })));
 }
