@@ -1,10 +1,10 @@
 /** Encoding with the machine's ffmpeg: raw frames go into its standard input. */
-import { rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { FlatrenderError } from '../lib/errors.ts';
-import type { EncoderOptions, FrameEncoder } from './encoder.ts';
+import { type EncoderOptions, type FrameEncoder, removePart } from './encoder.ts';
 import type { EncodingPlan } from './encoding-plan.ts';
 import { type FfmpegResult, requireFfmpeg, startFfmpeg } from './ffmpeg.ts';
+import { MEDIA_FORMATS } from './probe.ts';
 
 /** Builds the arguments (the global ones come from `startFfmpeg`): raw frames on standard input, a file of the planned kind. */
 export function ffmpegEncoderArgs(options: EncoderOptions, plan: EncodingPlan): string[] {
@@ -17,7 +17,9 @@ export function ffmpegEncoderArgs(options: EncoderOptions, plan: EncodingPlan): 
     ...['-f', 'rawvideo', '-pix_fmt', 'rgb0', '-video_size', `${width}x${height}`],
     ...['-framerate', `${plan.fps.num}/${plan.fps.den}`, '-i', 'pipe:0'],
     // A damaged sound track must be an error: by default ffmpeg leaves a gap and exits with 0.
-    ...(sound ? ['-err_detect', 'explode', '-i', `file:${audio.path}`] : []),
+    ...(sound
+      ? ['-err_detect', 'explode', '-format_whitelist', MEDIA_FORMATS, '-i', `file:${audio.path}`]
+      : []),
     ...['-filter_complex', `[0:v]${plan.video.filter}[v]${sound ? `;[1:a:0]${sound.filter}[a]` : ''}`],
     ...['-map', '[v]', ...(sound ? ['-map', '[a]'] : [])],
     ...['-c:v', plan.video.codec, ...pairs(plan.video.options)],
@@ -94,6 +96,6 @@ class FfmpegEncoder implements FrameEncoder {
     if (this.#isFinished) return;
     this.#running.stop.abort();
     await this.#running.done.catch(() => {}); // the file goes anyway
-    await rm(this.#path, { force: true });
+    await removePart(this.#path);
   }
 }

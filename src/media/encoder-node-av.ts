@@ -1,9 +1,8 @@
 /** Encoding in this process with node-av: no ffmpeg on the machine is needed. */
-import { rm } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Encoder, FilterAPI, Frame, Muxer } from 'node-av';
 import { FlatrenderError } from '../lib/errors.ts';
-import type { EncoderOptions, FrameEncoder } from './encoder.ts';
+import { type EncoderOptions, type FrameEncoder, removePart } from './encoder.ts';
 import type { EncodingPlan } from './encoding-plan.ts';
 import { type NodeAv, requireNodeAv } from './node-av.ts';
 import { type AudioTrack, openAudioTrack } from './node-av-audio.ts';
@@ -161,7 +160,7 @@ class NodeAvEncoder implements FrameEncoder {
     if (this.#isFinished) return;
     if (!this.#isClosed) await this.#parts.muxer.close().catch(() => {}); // the file goes anyway
     this.#close();
-    await rm(this.#options.path, { force: true });
+    await removePart(this.#options.path);
   }
 }
 

@@ -78,7 +78,7 @@ export async function openEncoder(options: EncoderOptions, name?: EncoderName): 
   const chosen = name ?? (await chooseEncoder(options.settings));
   const plan = planEncoding(options);
   const encoder = await open(chosen, options, plan).catch(async (error: unknown) => {
-    await rm(options.path, { force: true });
+    await removePart(options.path);
     throw error;
   });
   options.onLog?.(`encoding ${plan.video.codec} with ${chosen}`);
@@ -92,4 +92,9 @@ async function open(name: EncoderName, options: EncoderOptions, plan: EncodingPl
   }
   const { openNodeAvEncoder } = await import('./encoder-node-av.ts');
   return openNodeAvEncoder(options, plan);
+}
+
+/** Removes an unfinished file. That it cannot is no news beside the error that left it unfinished. */
+export async function removePart(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => {});
 }

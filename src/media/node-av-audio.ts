@@ -2,21 +2,22 @@
 import type { Decoder, Demuxer, Encoder, FilterAPI, Frame, Muxer, Packet } from 'node-av';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { EncodingPlan } from './encoding-plan.ts';
-import type { NodeAv } from './node-av.ts';
+import { type NodeAv, openMedia } from './node-av.ts';
 
 type AudioPlan = NonNullable<EncodingPlan['audio']>;
 
 /** Opens the first audio stream of a file. Throws MEDIA_INVALID when there is none. */
 export async function openAudioTrack(av: NodeAv, path: string, plan: AudioPlan): Promise<AudioTrack> {
-  const demuxer = await av.Demuxer.open(path).catch((cause: unknown) => {
-    throw broken(path, cause);
-  });
+  const demuxer = await openMedia(av, path);
   const stream = demuxer.audio();
   if (!stream) {
     await demuxer.close();
     throw new FlatrenderError('MEDIA_INVALID', `${path} has no sound`);
   }
-  const decoder = await av.Decoder.create(stream, { exitOnError: true });
+  const decoder = await av.Decoder.create(stream, {
+    exitOnError: true,
+    configure: (context) => void context.setOption('err_detect', 'explode'),
+  });
   const filter = av.FilterAPI.create(plan.filter, {});
   const encoder = await av.Encoder.create(
     av.Codec.findEncoderByName(plan.codec as never) ?? (plan.codec as never),

@@ -5,8 +5,11 @@
  * its wrapper frees the old one when it is collected) and takes the process down some videos later. Options are
  * therefore set in `configure`. Frames made from a buffer share its memory.
  */
+
+import type { Demuxer } from 'node-av';
 import { FlatrenderError } from '../lib/errors.ts';
 import { INSTALL_HINT } from './ffmpeg.ts';
+import { isMediaFormat } from './probe.ts';
 
 export type NodeAv = typeof import('node-av');
 
@@ -31,5 +34,20 @@ export async function requireNodeAv(): Promise<NodeAv> {
   if (module) return module;
   throw new FlatrenderError('FFMPEG_MISSING', 'there is neither an ffmpeg on PATH nor the package node-av', {
     hint: INSTALL_HINT,
+  });
+}
+
+/** Opens a media file. Throws MEDIA_INVALID with FFmpeg's reason. */
+export async function openMedia(av: NodeAv, path: string): Promise<Demuxer> {
+  // Before it is opened: opening a playlist would open what it names.
+  const format = await av.Demuxer.probeFormat(path).catch(() => null);
+  if (!format || !isMediaFormat(format.format)) {
+    throw new FlatrenderError('MEDIA_INVALID', `${path} is not a media file that can be read`);
+  }
+  return av.Demuxer.open(path).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new FlatrenderError('MEDIA_INVALID', `${path} is not a media file that can be read: ${why}`, {
+      cause,
+    });
   });
 }

@@ -1,7 +1,7 @@
 /** Probing with the machine's ffprobe. */
 import { FlatrenderError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
-import { containerName, type MediaInfo } from './probe.ts';
+import { containerName, MEDIA_FORMATS, type MediaInfo } from './probe.ts';
 
 type Fields = ReadonlyMap<string, string>;
 
@@ -19,7 +19,7 @@ const ARGS = [
   ],
   '-show_entries',
   'packet=stream_index,pts_time,duration_time,flags:stream=index,codec_type,codec_name,width,height,nb_read_frames,duration:stream_disposition=attached_pic:format=format_name:format_tags=major_brand',
-  ...['-of', 'compact=p=1:nk=0'],
+  ...['-of', 'compact=p=1:nk=0', '-format_whitelist', MEDIA_FORMATS],
 ];
 
 /** Probes a file. Throws MEDIA_INVALID with ffprobe's reason. */

@@ -1,7 +1,7 @@
 /** Probing with node-av, where there is no ffprobe. */
 import type { Decoder, Demuxer, Packet, Stream } from 'node-av';
 import { FlatrenderError } from '../lib/errors.ts';
-import { type NodeAv, requireNodeAv } from './node-av.ts';
+import { type NodeAv, openMedia, requireNodeAv } from './node-av.ts';
 import { containerName, type MediaInfo } from './probe.ts';
 
 /** Probes a file. Throws MEDIA_INVALID with FFmpeg's reason, FFMPEG_MISSING without node-av. */
@@ -10,9 +10,7 @@ export async function probeWithNodeAv(
   signal?: AbortSignal,
 ): Promise<Omit<MediaInfo, 'sizeBytes'>> {
   const av = await requireNodeAv();
-  const demuxer = await av.Demuxer.open(path).catch((cause: unknown) => {
-    throw invalid(path, messageOf(cause), cause);
-  });
+  const demuxer = await openMedia(av, path);
   try {
     const stream = mainStream(av, demuxer);
     if (!stream) throw invalid(path, 'it holds neither picture nor sound');
@@ -41,7 +39,14 @@ async function readAll(
   const damage: string[] = [];
   const seconds = stream.timeBase.num / stream.timeBase.den;
   let [count, end] = [0, 0];
-  using keyFrames = isVideo ? await av.Decoder.create(stream, { exitOnError: true }) : undefined;
+  using keyFrames = isVideo
+    ? await av.Decoder.create(stream, {
+        exitOnError: true,
+        // Frame threads would report an error with a later frame.
+        threadCount: 1,
+        configure: (context) => void context.setOption('err_detect', 'explode'),
+      })
+    : undefined;
   for await (const packet of demuxer.packets(stream.index)) {
     signal?.throwIfAborted();
     if (packet === null) break;
@@ -78,7 +83,7 @@ async function tryDecode(decoder: Decoder, packet: Packet): Promise<string[]> {
   }
 }
 
-function invalid(path: string, why: string, cause?: unknown): FlatrenderError {
+function invalid(path: string, why: string): FlatrenderError {
   return new FlatrenderError('MEDIA_INVALID', `${path} is not a media file that can be read: ${why}`, {
     cause,
   });
