@@ -1,5 +1,6 @@
 /** The processes of a local farm: this same program, started, watched and ended. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { FlatrenderError } from '../lib/errors.ts';
 import { isRunning, killTree, run, selfCommand, startDetached } from '../lib/exec.ts';
@@ -83,21 +84,30 @@ export async function endProcess(pid: number): Promise<void> {
 /** Whether that process is a flatrender: after a restart of the machine the same number may be anybody's. */
 export async function isSelf(pid: number): Promise<boolean> {
   if (!isRunning(pid)) return false;
+  const line = await commandLine(pid);
+  return (
+    / (control|agent) run\b/.test(line) && line.includes(selfCommand([]).args.at(-1) ?? process.execPath)
+  );
+}
+
+async function commandLine(pid: number): Promise<string> {
+  // Small containers have no ps.
+  if (process.platform === 'linux') {
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    return words.replaceAll('\0', ' ');
+  }
   const [program, args] =
     process.platform === 'win32'
-      ? [
+      ? ([
           'powershell',
           [
             '-NoProfile',
             '-Command',
             `(Get-CimInstance Win32_Process -Filter 'ProcessId=${pid}').CommandLine`,
           ],
-        ]
-      : ['ps', ['-ww', '-o', 'args=', '-p', String(pid)]];
-  const { stdout } = await run(program as string, args as string[], { anyExitCode: true, timeoutMs: 10_000 });
-  return (
-    / (control|agent) run\b/.test(stdout) && stdout.includes(selfCommand([]).args.at(-1) ?? process.execPath)
-  );
+        ] as const)
+      : (['ps', ['-ww', '-o', 'args=', '-p', String(pid)]] as const);
+  return (await run(program, args, { anyExitCode: true, timeoutMs: 10_000 })).stdout;
 }
 
 /** However this process ends, its children do not stay behind. */

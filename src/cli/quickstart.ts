@@ -11,6 +11,7 @@ import { followJobs, jobActivity, jobProgress } from './follow-jobs.ts';
 import { jobFailure } from './job-report.ts';
 import { farmLogs, type LocalFarm, startLocalFarm } from './local-farm.ts';
 import { formatBytes, formatDuration } from './output.ts';
+import { isLive } from './paint.ts';
 import { progressLine } from './progress-line.ts';
 import { type SavedFile, saveOutputs } from './save-outputs.ts';
 import type { Steps } from './steps.ts';
@@ -91,7 +92,9 @@ async function renderOne(
     (say) =>
       renderToEnd(api, job, signal, (now) =>
         say(
-          now.state === 'running' ? `${progressLine(jobProgress(now), 24)}  ${jobActivity(now)}` : now.state,
+          now.state === 'running'
+            ? `${progressLine(jobProgress(now), isLive(process.stderr) ? 24 : 0).trim()}  ${jobActivity(now)}`
+            : now.state,
         ),
       ),
     (ended) => renderSummary(ended),
