@@ -189,7 +189,7 @@ export function reasonOf(lines: readonly string[]): string {
       !/^(Conversion failed!|Error while (filtering|decoding stream).*|Error opening .* files?)/.test(line),
   );
   const chosen = telling.length > 0 ? telling : errors.length > 0 ? errors : lines.map(withoutLevel);
-  return chosen.slice(0, 2).join('; ').slice(0, 1000) || 'it gave no reason';
+  return [...new Set(chosen)].slice(0, 2).join('; ').slice(0, 1000) || 'it gave no reason';
 }
 
 /** `[mp3 @ 0x55d0] [error] Header missing` → `mp3: Header missing`. */

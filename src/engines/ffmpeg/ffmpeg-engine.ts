@@ -8,7 +8,7 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { encodedSize } from '../../media/encoder.ts';
-import { findFfmpeg, INSTALL_HINT, requireFfmpeg, runFfmpeg } from '../../media/ffmpeg.ts';
+import { type FfmpegTools, findFfmpeg, INSTALL_HINT, requireFfmpeg, runFfmpeg } from '../../media/ffmpeg.ts';
 import { finishOutput, probeMedia } from '../../media/probe.ts';
 import type { EngineInfo } from '../../protocol/nodes.ts';
 import type { Engine, EngineSettings, RenderContext, RenderRequest, RenderResult } from '../engine.ts';
@@ -59,12 +59,13 @@ export function isTooOld(version: string): boolean {
 async function render(request: RenderRequest, context: RenderContext): Promise<RenderResult> {
   const { output, workspace, settings } = request;
   context.onProgress({ phase: 'prepare', frame: 0, frames: null, fps: null });
-  const { ffmpeg } = await requireFfmpeg(settings);
+  const tools = await requireFfmpeg(settings);
+  const { ffmpeg } = tools;
   const path = join(workspace, `output.${output.container}`);
   const previewPath = join(workspace, 'preview.jpg');
   try {
     const plan = await planRender(request, {
-      ffmpeg,
+      tools,
       path: `${path}.part`,
       previewPath,
       signal: context.signal,
@@ -103,7 +104,7 @@ async function render(request: RenderRequest, context: RenderContext): Promise<R
 }
 
 interface Place {
-  readonly ffmpeg: string;
+  readonly tools: FfmpegTools;
   readonly path: string;
   readonly previewPath: string;
   readonly signal: AbortSignal;
@@ -114,7 +115,7 @@ async function planRender(request: RenderRequest, place: Place): Promise<RenderP
   const section = request.manifest.engines.ffmpeg;
   if (!section)
     throw new FlatrenderError('TEMPLATE_INVALID', 'this template has no engines.ffmpeg in its template.yaml');
-  const lengths = await checkInputs({ request, ffmpeg: place.ffmpeg, signal: place.signal });
+  const lengths = await checkInputs({ request, tools: place.tools, signal: place.signal });
   const duration = durationOf(request, lengths);
   const { width, height } = encodedSize(output);
   const textFiles = await writeTexts(request);

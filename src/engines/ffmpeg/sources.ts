@@ -1,7 +1,8 @@
 /** Looks at the files a render reads, before it starts: what they are, how long, and whether they are whole. */
 import { basename, join } from 'node:path';
 import { FlatrenderError } from '../../lib/errors.ts';
-import { runFfmpeg } from '../../media/ffmpeg.ts';
+import { run } from '../../lib/exec.ts';
+import { type FfmpegTools, runFfmpeg } from '../../media/ffmpeg.ts';
 import { probeMedia } from '../../media/probe.ts';
 import type { RenderRequest } from '../engine.ts';
 import { type SourcePlan, sourceArgs } from './build-args.ts';
@@ -10,7 +11,7 @@ import { imageCodecOf } from './media-kind.ts';
 
 interface Context {
   readonly request: RenderRequest;
-  readonly ffmpeg: string;
+  readonly tools: FfmpegTools;
   readonly signal: AbortSignal;
 }
 
@@ -61,14 +62,7 @@ async function planInput(
       `engines.ffmpeg.${where}: input "${source.input}" is a ${input.type}, not a file`,
     );
   }
-  const plan = await planFile(input.path, source.loop);
-  if (input.type !== 'image' || plan.kind === 'image') return plan;
-  throw invalid(
-    source.input,
-    input.path,
-    'is not a PNG, JPEG, WebP, GIF, BMP or TIFF image',
-    'convert it to PNG or JPEG',
-  );
+  return planFile(input.path, source.loop);
 }
 
 async function planFile(path: string, loop: boolean): Promise<SourcePlan> {
@@ -106,7 +100,7 @@ export async function checkInputs(context: Context): Promise<Map<string, number>
 async function lengthOf(
   name: string,
   input: { type: 'image' | 'audio' | 'video' | 'font'; path: string },
-  { ffmpeg, signal, request }: Context,
+  { tools, signal, request }: Context,
 ): Promise<number | null> {
   const plan = await planFile(input.path, false);
   if (input.type === 'video' && plan.kind === 'media') {
@@ -121,12 +115,20 @@ async function lengthOf(
       REPAIR_HINT,
     );
   }
+  if (input.type === 'image' && plan.kind !== 'image') {
+    throw invalid(
+      name,
+      input.path,
+      'is not a PNG, JPEG, WebP, GIF, BMP or TIFF image',
+      'convert it to PNG or JPEG',
+    );
+  }
   // A picture as a sound would otherwise be the cover of an empty track.
   if (input.type === 'audio' && plan.kind === 'image')
     throw invalid(name, input.path, `is an image (${plan.codec})`, 'give a sound file');
   const map = plan.kind === 'image' ? ['-frames:v', '1'] : ['-map', '0:a:0'];
   const { outTimeUs } = await runFfmpeg([...sourceArgs(plan, 25), ...map, '-f', 'null', '-'], {
-    ffmpeg,
+    ffmpeg: tools.ffmpeg,
     signal,
   }).catch((error: unknown) => {
     throw asInvalid(
@@ -137,8 +139,36 @@ async function lengthOf(
     );
   });
   if (plan.kind === 'image') return null;
-  if (outTimeUs > 0) return outTimeUs / 1_000_000;
+  const seconds = outTimeUs / 1_000_000;
+  const claimed = await claimedSeconds(input.path, tools, signal);
+  // Half a second and a fiftieth: encoders count their delay and padding in.
+  if (claimed !== null && seconds < claimed * 0.98 - 0.5) {
+    const found = `${seconds.toFixed(1)} of ${claimed.toFixed(1)} s`;
+    throw invalid(name, input.path, `is cut off: it holds ${found}`, 'send it again, whole');
+  }
+  if (seconds > 0) return seconds;
   throw invalid(name, input.path, 'has no sound in it', 'give a sound file');
+}
+
+/**
+ * The length a file says it has; null when it does not say. An MP3 that was cut off while it was uploaded decodes
+ * without an error: only the frame count in its head (Xing, Info) tells.
+ */
+async function claimedSeconds(
+  path: string,
+  { ffprobe }: FfmpegTools,
+  signal: AbortSignal,
+): Promise<number | null> {
+  if (ffprobe === null) return null;
+  const what = ['-show_entries', 'format=duration', '-of', 'default=nokey=1:noprint_wrappers=1'];
+  const input = sourceArgs({ kind: 'media', path, loop: false }, 25);
+  const { stdout, stderr } = await run(ffprobe, ['-v', 'warning', ...what, ...input], {
+    signal,
+    anyExitCode: true,
+  });
+  const seconds = Number.parseFloat(stdout);
+  // Without a count ffprobe divides the size by the first bit rate: wrong for a variable one.
+  return /Estimating duration/.test(stderr) || !(seconds > 0) ? null : seconds;
 }
 
 const REPAIR_HINT =
@@ -148,8 +178,12 @@ function asInvalid(name: string, path: string, what: string, error: unknown): un
   const isVerdict =
     error instanceof FlatrenderError && (error.code === 'FFMPEG_FAILED' || error.code === 'MEDIA_INVALID');
   if (!isVerdict) return error;
-  const why = error.message.replace(/^ffmpeg failed \([^)]*\): /, '');
-  return invalid(name, path, `${what}: ${why}`, REPAIR_HINT, error);
+  // Without the exit code and the path, which says nothing more than the name before it.
+  const reason = error.message.replace(/^ffmpeg failed \([^)]*\): /, '').replace(/; file:.*/s, '');
+  const refused = /(\w+): Format not on whitelist/.exec(reason)?.[1];
+  const why = refused === undefined ? reason : `its format (${refused}) is not accepted`;
+  const hint = what.endsWith('an image') ? 'export it again as PNG or JPEG' : REPAIR_HINT;
+  return invalid(name, path, `${what}: ${why}`, hint, error);
 }
 
 function invalid(name: string, path: string, what: string, hint: string, cause?: unknown): FlatrenderError {
