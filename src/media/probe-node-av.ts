@@ -84,9 +84,7 @@ async function tryDecode(decoder: Decoder, packet: Packet): Promise<string[]> {
 }
 
 function invalid(path: string, why: string): FlatrenderError {
-  return new FlatrenderError('MEDIA_INVALID', `${path} is not a media file that can be read: ${why}`, {
-    cause,
-  });
+  return new FlatrenderError('MEDIA_INVALID', `${path} is not a media file that can be read: ${why}`);
 }
 
 function messageOf(error: unknown): string {
