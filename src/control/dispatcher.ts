@@ -148,12 +148,15 @@ export class Dispatcher {
   /** Who may take what has changed in a way that concerns more than one node: soon, all waiters ask again. */
   sweep(): void {
     if (this.#sweepDue || this.#closed || this.#waiting === 0) return;
-    this.#sweepDue = true;
     const { clock } = this.#options;
-    const wait = Math.max(0, this.#sweptAt + SWEEP_EVERY_MS - clock.now());
+    const wait = this.#sweptAt + SWEEP_EVERY_MS - clock.now();
+    if (wait <= 0) {
+      void this.#sweepNow();
+      return;
+    }
+    this.#sweepDue = true;
     clock.after(wait, () => {
       this.#sweepDue = false;
-      this.#sweptAt = clock.now();
       void this.#sweepNow();
     });
   }
@@ -231,6 +234,7 @@ export class Dispatcher {
   }
 
   async #sweepNow(): Promise<void> {
+    this.#sweptAt = this.#options.clock.now();
     const waiters = [...this.#groups.values()].flatMap((group) => [...group.idle]);
     let next = 0;
     const work = async (): Promise<void> => {

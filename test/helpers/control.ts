@@ -257,3 +257,12 @@ async function readAnswer(answer: Response): Promise<TestAnswer> {
     body: text !== '' && isJson ? JSON.parse(text) : text,
   };
 }
+
+/** Waits until something holds; gives up after 5 s of real time. */
+export async function until(check: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!(await check())) {
+    if (performance.now() > deadline) throw new Error(`not within 5 s: ${check}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
