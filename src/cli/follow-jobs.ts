@@ -12,6 +12,9 @@ export interface FollowOptions {
   readonly onDisconnect?: (error: FlatrenderError) => void;
 }
 
+const DETAILED_JOBS = 20;
+const PARALLEL_READS = 16;
+
 /** Whether nothing more will happen to a job by itself. */
 export function isOver(job: Pick<JobView, 'state'>): boolean {
   return job.state === 'succeeded' || job.state === 'failed' || job.state === 'cancelled';
@@ -27,6 +30,7 @@ export async function followJobs(
   ids: readonly string[],
   options: FollowOptions,
 ): Promise<readonly JobView[]> {
+  const wanted = new Set(ids);
   const jobs = new Map<string, JobView>();
   const store = (job: JobView): void => {
     jobs.set(job.id, job);
@@ -42,9 +46,11 @@ export async function followJobs(
       signal,
       ...(options.onDisconnect ? { onDisconnect: options.onDisconnect } : {}),
     })) {
-      if (event.type === 'reset') for (const id of open()) store(await api.getJob(id));
-      else if (event.type === 'job' && ids.includes(event.job.id)) {
-        store(event.job.tasks ? event.job : await api.getJob(event.job.id));
+      if (event.type === 'reset') await readAll(api, open(), store);
+      else if (event.type === 'job' && wanted.has(event.job.id)) {
+        const { job } = event;
+        // Frames and phases are in the tasks. Of many jobs nobody reads them, and each costs a request.
+        store(job.tasks || (wanted.size > DETAILED_JOBS && !isOver(job)) ? job : await api.getJob(job.id));
       }
       if (open().length === 0) break;
     }
@@ -52,6 +58,14 @@ export async function followJobs(
     stream.abort();
   }
   return ids.map((id) => jobs.get(id)).filter((job) => job !== undefined);
+}
+
+/** Reads the state of jobs, some at a time: one after the other takes long over a slow line. */
+async function readAll(api: Api, ids: readonly string[], store: (job: JobView) => void): Promise<void> {
+  for (let start = 0; start < ids.length; start += PARALLEL_READS) {
+    const part = ids.slice(start, start + PARALLEL_READS);
+    for (const job of await Promise.all(part.map((id) => api.getJob(id)))) store(job);
+  }
 }
 
 /** A job's progress in frames over all its tasks; the rate is that of what runs now. */

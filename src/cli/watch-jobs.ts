@@ -4,8 +4,8 @@ import type { JobView } from '../protocol/jobs.ts';
 import { followJobs, isOver, jobActivity, jobProgress } from './follow-jobs.ts';
 import { formatDuration } from './output.ts';
 import { isLive, paint } from './paint.ts';
-import { progressLine } from './progress-line.ts';
-import { liveOptions } from './steps.ts';
+import { bar, progressLine } from './progress-line.ts';
+import { createSteps, liveOptions, type Say } from './steps.ts';
 
 /** A line per job in a log at most this often while it renders. */
 const PLAIN_EVERY_MS = 5000;
@@ -27,9 +27,10 @@ export async function watchJobs(
 ): Promise<readonly JobView[]> {
   const unique = [...new Set(ids)];
   if (options.quiet) return followJobs(api, unique, { signal: options.signal });
-  return isLive(process.stderr)
-    ? watchLive(api, unique, options.signal)
-    : watchPlain(api, unique, options.signal);
+  if (!isLive(process.stderr)) return watchPlain(api, unique, options.signal);
+  // What does not fit on the screen is cut off at the top, where the running ones are.
+  const fits = unique.length <= (process.stderr.rows || 24) - 3;
+  return fits ? watchLive(api, unique, options.signal) : watchBatch(api, unique, options.signal);
 }
 
 async function watchPlain(
@@ -78,7 +79,7 @@ async function watchLive(api: Api, ids: readonly string[], signal: AbortSignal):
   const display = new Listr(
     ids.map((id) => ({
       title: id,
-      task: (_context: unknown, task: { title: string }) =>
+      task: (_context: unknown, task: { title: string; skip(message: string): void }) =>
         new Promise<void>((resolve, reject) => {
           const update = (): void => {
             const job = jobs.get(id);
@@ -86,7 +87,11 @@ async function watchLive(api: Api, ids: readonly string[], signal: AbortSignal):
             if (job && isOver(job)) {
               if (job.state === 'succeeded') resolve();
               else reject(new Error(job.state));
-            } else if (over) reject(new Error('stopped'));
+            } else if (over) {
+              // Neither done nor failed: nobody looks any more.
+              task.skip(task.title);
+              resolve();
+            }
           };
           listeners.set(id, update);
           update();
@@ -96,6 +101,49 @@ async function watchLive(api: Api, ids: readonly string[], signal: AbortSignal):
   );
   await display.run();
   return followed;
+}
+
+/** More jobs than lines: one bar for all, and the jobs that render. */
+async function watchBatch(
+  api: Api,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly JobView[]> {
+  const jobs = new Map<string, JobView>();
+  const work = async (say: Say): Promise<readonly JobView[]> =>
+    followJobs(api, ids, {
+      signal,
+      onDisconnect: (error) => say(lostLine(error)),
+      onUpdate: (job) => {
+        jobs.set(job.id, job);
+        const lines = Math.max(1, (process.stderr.rows || 24) - 5);
+        const running = [...jobs.values()].filter((each) => each.state === 'running').slice(0, lines);
+        say(
+          [
+            batchLine([...jobs.values()], ids.length),
+            ...running.map((each) => `  ${jobLine(each, 24)}`),
+          ].join('\n'),
+        );
+      },
+    });
+  return createSteps({ quiet: false }).run(`${ids.length} jobs`, work, (ended) =>
+    batchLine(ended, ids.length),
+  );
+}
+
+/** `███░░ 12 of 60 done, 1 failed, 2 running`. */
+export function batchLine(jobs: readonly JobView[], total: number): string {
+  const count = (state: JobView['state']): number => jobs.filter((job) => job.state === state).length;
+  const [failed, cancelled, running] = [count('failed'), count('cancelled'), count('running')];
+  const done = jobs.reduce((sum, job) => sum + (isOver(job) ? 1 : job.progress), 0);
+  return [
+    `${bar(done / total, 24)}  ${jobs.filter(isOver).length} of ${total} done`,
+    failed > 0 ? paint('error', `${failed} failed`, process.stderr) : '',
+    cancelled > 0 ? `${cancelled} cancelled` : '',
+    running > 0 ? `${running} running` : '',
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
 }
 
 /** One job in one line; `barWidth` 0: without a bar. */
