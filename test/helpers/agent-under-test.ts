@@ -70,7 +70,7 @@ export interface AgentUnderTest extends AsyncDisposable, RunningAgent {
 
 /** A configuration with everything in one directory. */
 export function testConfig(
-  control: FakeControl,
+  control: { readonly url: string; readonly nodeId: string; readonly secret: string },
   directory: string,
   changes: Partial<AgentConfig> = {},
 ): AgentConfig {

@@ -75,23 +75,55 @@ test('the second request aborts, hands the lease back and leaves nothing, within
 
 test('a task that a stopping agent was given without hearing of it is handed back', async (t) => {
   const { control, dir } = await setUp(t);
+  const task = control.addTask({ id: 'j1.0', bundle: await mockBundle() });
+  // The task is given, but the answer never arrives.
+  control.faults.push((call) => {
+    if (call.route !== 'claim' || call.body.waitMs === 0) return false;
+    Object.assign(task, { state: 'running', epoch: 1, claimId: call.body.claimId });
+    return true;
+  });
   await using agent = startTestAgent(control, dir);
-  await agent.ready;
-  await control.until(
-    'a long-poll',
-    () => control.callsOf('claim').length > 0 || control.callsOf('heartbeat').length > 0,
-  );
-  const bundle = await mockBundle();
-  const { claimId } = await control.until('a claim', () => control.callsOf('claim')[0]?.body);
-  const task = control.addTask({ id: 'j1.0', bundle });
-  // As if the answer were on its way when the connection was cut.
-  Object.assign(task, { state: 'running', epoch: 1, claimId });
+  await control.until('the claim', () => task.state === 'running');
   agent.shutdown();
   await agent.done;
-  assert.ok(
-    ['succeeded', 'queued'].includes(task.state),
-    `it is ${task.state}: neither rendered nor handed back`,
-  );
+  assert.equal(task.state, 'queued');
+  assert.equal(control.callsOf('release')[0]?.body.epoch, 1);
+});
+
+test('two signals end a rendering process with 130, and its task is handed back', async (t) => {
+  const { control, dir } = await setUp(t);
+  const task = control.addTask({ id: 'j1.0', bundle: await mockBundle({ frameMs: 1000 }) });
+  await using agent = await spawnAgent(control, dir);
+  await control.until('rendering', isRendering(control));
+  agent.child.kill('SIGINT');
+  await agent.waitFor(/finishing what runs/);
+  const { exitCode } = await agent.stop('SIGINT');
+  assert.equal(exitCode, 130);
+  assert.equal(task.state, 'queued');
+  assert.deepEqual(readdirSync(join(dir, 'work')), []);
+});
+
+test('an agent that stops while the control plane is away leaves the report to its next start', async (t) => {
+  const { control, dir } = await setUp(t);
+  const task = control.addTask({ id: 'j1.0', bundle: await mockBundle() });
+  control.faults.push((call) => call.route === 'complete');
+  // Waiting for the control plane takes 10 s; here 50 times less.
+  const clock = {
+    ...systemClock,
+    after: (ms: number, callback: () => void) => systemClock.after(ms / 50, callback),
+  };
+  await using first = startTestAgent(control, dir, {}, { clock });
+  await control.until('the upload to be done', () => control.callsOf('complete').length > 0);
+  await control.goDown();
+  first.shutdown();
+  await first.done;
+  assert.equal(readdirSync(join(dir, 'outbox')).length, 1);
+  assert.ok(first.log.events().includes('task.report-kept'));
+  control.faults.length = 0;
+  await control.comeBack();
+  await using _ = startTestAgent(control, dir);
+  await control.until('success', () => task.state === 'succeeded');
+  assert.equal(task.epoch, 1);
 });
 
 test('SIGTERM ends a process that has nothing to do, with exit code 0', async (t) => {
