@@ -37,13 +37,12 @@ export async function createServer(
   const { limits } = control.config;
   let requests = 0;
   const app = fastify({
-    ...tlsOptions(control, options.directory),
     logger: false,
     bodyLimit: limits.bodyBytes,
     // Node's own limit would also end uploads that take their time: bodies are watched by SlowBodies.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { headersTimeout: limits.headerSeconds * 1000, connectionsCheckingInterval: 500 },
+    ...serverOptions(control, options.directory),
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     exposeHeadRoutes: false,
@@ -92,6 +91,10 @@ function decorate(app: FastifyInstance, control: Control, isClosing: () => boole
           hint: 'try again in a moment',
         }),
       );
+    }
+    // Node would refuse it too, but without a word.
+    if (request.raw.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      return done(new FlatrenderError('REQUEST_INVALID', 'the request has no Host header'));
     }
     if ((request.raw.url ?? '').length > urlLength) {
       return done(
@@ -203,9 +206,16 @@ async function describe(app: FastifyInstance, control: Control): Promise<void> {
   });
 }
 
-function tlsOptions(control: Control, directory: string): object {
-  const { tls } = control.config.gateway;
-  if (tls === null) return {};
+/** Options of Node's own server: with `gateway.tls` an https one. */
+function serverOptions(control: Control, directory: string): object {
+  const { config } = control;
+  const options = {
+    headersTimeout: config.limits.headerSeconds * 1000,
+    connectionsCheckingInterval: 500,
+    requireHostHeader: false,
+  };
+  const { tls } = config.gateway;
+  if (tls === null) return { http: options };
   const read = (path: string, what: string): Buffer => {
     const file = resolveInHome(directory, path);
     try {
@@ -214,5 +224,5 @@ function tlsOptions(control: Control, directory: string): object {
       throw new FlatrenderError('CONFIG_INVALID', `gateway.tls.${what}: cannot read ${file}`, { cause });
     }
   };
-  return { https: { cert: read(tls.cert, 'cert'), key: read(tls.key, 'key') } };
+  return { https: { ...options, cert: read(tls.cert, 'cert'), key: read(tls.key, 'key') } };
 }
