@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { jobProgress } from '../../../src/cli/follow-jobs.ts';
 import {
   facts,
   formatBytes,
@@ -12,6 +13,8 @@ import {
 } from '../../../src/cli/output.ts';
 import { hasColor, isLive } from '../../../src/cli/paint.ts';
 import { bar, progressLine, timeLeftMs } from '../../../src/cli/progress-line.ts';
+import { batchLine } from '../../../src/cli/watch-jobs.ts';
+import type { JobView, TaskView } from '../../../src/protocol/jobs.ts';
 
 test('a table has a line per row, aligned columns and - for what is not there', () => {
   const rows = [
@@ -164,4 +167,24 @@ test('a progress line says frame, rate and time left', () => {
   assert.equal(timeLeftMs({ ...facts, fps: 0 }), null);
   assert.equal(progressLine({ fraction: 0, frame: 0, frames: null, fps: null }), '  0 %');
   assert.match(progressLine(facts, 10), /^█{6}▎░{3} {3}62 %/);
+});
+
+test('a batch in one line counts what is over, failed and running', () => {
+  const job = (state: string, progress = 0) => ({ state, progress }) as JobView;
+  const jobs = [job('succeeded', 1), job('failed', 0.5), job('running', 0.5), job('queued')];
+  assert.match(batchLine(jobs, 5), /^█{12}░{12} {2}2 of 5 done, 1 failed, 1 running$/);
+  assert.match(batchLine([], 3), /^░{24} {2}0 of 3 done$/);
+});
+
+test('progress of a job adds up its tasks; the rate is that of what runs', () => {
+  const task = (state: string, frame: number, frames: number | null, fps: number | null, done?: number) =>
+    ({ state, frame, frames, fps, result: done === undefined ? null : { frames: done } }) as TaskView;
+  const job = (tasks: TaskView[]) => ({ state: 'running', progress: 0.5, tasks }) as JobView;
+  assert.deepEqual(jobProgress(job([task('succeeded', 0, null, 30, 100), task('running', 20, 50, 25)])), {
+    fraction: 0.5,
+    frame: 120,
+    frames: 150,
+    fps: 25,
+  });
+  assert.equal(jobProgress(job([task('running', 20, 50, 25), task('queued', 0, null, null)])).frames, null);
 });
