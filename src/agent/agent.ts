@@ -116,13 +116,18 @@ async function run(
     signal: ending.signal,
     describe: () => describe(config, version, engines, system),
   });
-  const board = new TaskBoard({
+  const board: TaskBoard = new TaskBoard({
     ...state,
     config,
     api,
     transfers,
     hosts,
-    templates: createTemplateCache({ cache: state.cache, transfers, logger }),
+    templates: createTemplateCache({
+      cache: state.cache,
+      transfers,
+      logger,
+      waitWhileAway: (signal) => board.waitWhileAway(signal),
+    }),
     registration,
     system: system.current,
     engineSettings: () => ({

@@ -31,11 +31,14 @@ export async function startSystemMonitor(options: {
   let cancel = (): void => undefined;
   let isStopped = false;
 
+  const askMemory = patient(() => si.mem(), clock);
+  const askDisks = patient(() => si.fsSize(), clock);
+  const askGraphics = patient(() => si.graphics(), clock);
   const measure = async (): Promise<void> => {
     const [memory, disks, graphics] = await Promise.all([
-      within(si.mem(), clock),
-      within(si.fsSize(), clock),
-      hasGpu ? within(si.graphics(), clock) : null,
+      askMemory(),
+      askDisks(),
+      hasGpu ? askGraphics() : null,
     ]);
     const gpu = graphics ? bestGpu(graphics.controllers) : current.gpu;
     // A machine does not grow a GPU while it runs: without one, the slow question is not asked again.
@@ -118,18 +121,26 @@ function memoryOf(totalBytes: number, freeBytes: number): SystemInfo['memory'] {
   return { total, used: total - free, free };
 }
 
-function within<T>(work: Promise<T>, clock: Clock): Promise<T | null> {
-  return new Promise((resolve) => {
-    const cancel = clock.after(LIMIT_MS, () => resolve(null));
-    work.then(
-      (value) => {
+/**
+ * A question with a time limit (null when it is over) that is not asked again while the last one still hangs: a dead
+ * network mount blocks `df` for ever, and must not collect a process every 15 s.
+ */
+function patient<T>(ask: () => Promise<T>, clock: Clock): () => Promise<T | null> {
+  let asking: Promise<T | null> | null = null;
+  return () => {
+    if (asking) return Promise.resolve(null);
+    asking = ask()
+      .catch(() => null)
+      .finally(() => {
+        asking = null;
+      });
+    const answer = asking;
+    return new Promise((resolve) => {
+      const cancel = clock.after(LIMIT_MS, () => resolve(null));
+      void answer.then((value) => {
         cancel();
         resolve(value);
-      },
-      () => {
-        cancel();
-        resolve(null);
-      },
-    );
-  });
+      });
+    });
+  };
 }

@@ -67,6 +67,14 @@ export class TaskBoard {
     return this.#keeper.isDraining;
   }
 
+  /** False when the control plane answers; otherwise waits until it does again. */
+  async waitWhileAway(signal: AbortSignal): Promise<boolean> {
+    if (this.isConnected) return false;
+    this.#options.logger.info('download.waits', { message: 'it goes on when the control plane is back' });
+    while (!this.isConnected) await this.#bell.wait(signal);
+    return true;
+  }
+
   /** As the health contract counts. */
   queue(): { pending: number; processing: number } {
     return { pending: this.#replayed.size, processing: this.#running.size };

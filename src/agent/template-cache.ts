@@ -5,6 +5,7 @@ import type { Manifest } from '../bundle/manifest.ts';
 import { readManifest } from '../bundle/read-manifest.ts';
 import { unpackBundle } from '../bundle/unpack.ts';
 import type { Transfers } from '../client/transfer.ts';
+import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { RemoteFile } from '../protocol/agent.ts';
 import type { CachedEntry, ContentCache } from './content-cache.ts';
@@ -35,13 +36,26 @@ export function createTemplateCache(options: {
   readonly cache: ContentCache;
   readonly transfers: Transfers;
   readonly logger: Logger;
+  /** False when the control plane answers; otherwise waits until it does again. */
+  readonly waitWhileAway: (signal: AbortSignal) => Promise<boolean>;
 }): TemplateCache {
-  const { cache, transfers, logger } = options;
+  const { cache, transfers, logger, waitWhileAway } = options;
   const manifests = new Map<string, Manifest>();
 
   const fetch = async (file: RemoteFile, path: string, signal: AbortSignal): Promise<void> => {
-    const onRetry = (error: unknown, delayMs: number) => logger.warn('download.retry', { error, delayMs });
-    await transfers.download({ ...file, path, partPath: cache.partPath(file), signal, onRetry });
+    const onRetry = (error: unknown, delayMs: number): void =>
+      logger.warn('download.retry', { error, delayMs });
+    for (;;) {
+      try {
+        return await transfers.download({ ...file, path, partPath: cache.partPath(file), signal, onRetry });
+      } catch (error) {
+        // An absence of the control plane is no failure of the task: the download goes on when it is back.
+        const isNetwork =
+          error instanceof FlatrenderError && error.code === 'TRANSFER_FAILED' && error.retryable;
+        if (!isNetwork || !(await waitWhileAway(signal))) throw error;
+        logger.info('download.resumed', { sha256: file.sha256 });
+      }
+    }
   };
 
   const manifestOf = async (sha256: string, directory: string): Promise<Manifest> => {

@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { systemClock } from '../../src/lib/clock.ts';
 import { mockBundle, startTestAgent } from '../helpers/agent-under-test.ts';
 import { type FakeCall, type FakeControl, startFakeControl } from '../helpers/fake-control.ts';
 
@@ -138,6 +139,31 @@ test('a download that is cut goes on where it stopped', async (t) => {
   const from = Number(/^bytes=(\d+)-$/.exec(second?.headers.range ?? '')?.[1]);
   assert.ok(from > 0 && from <= cutAt, `resumed at ${second?.headers.range}`);
   assert.deepEqual(more, []);
+});
+
+test('a control plane that goes away during a download costs no attempt, however long it takes', async (t) => {
+  const { control, dir } = await setUp(t);
+  const asset = control.putObject('assets/footage', Buffer.alloc(100_000, 'flatrender'));
+  let down: Promise<void> | undefined;
+  control.faults.push((call, response) => {
+    if (down || call.path !== '/objects/assets/footage') return false;
+    response.destroy();
+    down = control.goDown();
+    return true;
+  });
+  // All tries of a download take half a minute; here 100 times less.
+  const clock = {
+    ...systemClock,
+    after: (ms: number, callback: () => void) => systemClock.after(ms / 100, callback),
+  };
+  await using agent = startTestAgent(control, dir, {}, { clock });
+  const task = control.addTask({ id: 'j1.0', bundle: await mockBundle(), assets: [asset] });
+  while (!agent.log.events().includes('download.waits'))
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  await control.comeBack();
+  await control.until('success', () => task.state === 'succeeded');
+  assert.deepEqual([task.epoch, control.callsOf('fail')], [1, []]);
+  assert.ok(agent.log.events().includes('download.resumed'));
 });
 
 test('a file with other contents than promised is refused, and the message shows no signature', async (t) => {
