@@ -152,7 +152,7 @@ function drawFitted(
     if (!png) throw new FlatrenderError('ENGINE_FAILED', 'a fitted picture could not be stored');
     return png;
   } finally {
-    surface.delete();
+    surface.dispose(); // delete() would keep the pixels of a surface that Skia allocated
   }
 }
 

@@ -146,7 +146,7 @@ export class Stage implements Disposable {
       return bytes;
     } finally {
       image.delete();
-      small?.delete();
+      small?.dispose(); // delete() would keep its pixels
     }
   }
 }
