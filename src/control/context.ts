@@ -42,6 +42,4 @@ export interface Control {
   readonly webhooks: Webhooks;
   readonly version: string;
   readonly startedAt: number;
-  /** Scratch directory for bundles that are being checked. */
-  readonly tempDirectory: string;
 }

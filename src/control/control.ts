@@ -68,7 +68,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     clock,
   });
   undo.defer(() => objects.close());
-  const control = assemble({ directory, config, logger, clock, farmSecret, store, objects });
+  const control = assemble({ config, logger, clock, farmSecret, store, objects });
   undo.defer(() => {
     control.dispatcher.close();
     control.events.close();
@@ -119,7 +119,6 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
 }
 
 interface Parts {
-  readonly directory: string;
   readonly config: ControlConfig;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -128,7 +127,7 @@ interface Parts {
   readonly objects: Awaited<ReturnType<typeof createFsObjectStore>>;
 }
 
-function assemble({ directory, config, logger, clock, farmSecret, store, objects }: Parts): Control {
+function assemble({ config, logger, clock, farmSecret, store, objects }: Parts): Control {
   const { maxFailures, maxLosses, blockAfter, quarantineAfter } = config.retries;
   const policy: RetryPolicy = { maxFailures, maxLosses, blockAfter, quarantineAfter };
   const registry: Registry = new Registry({
@@ -179,7 +178,6 @@ function assemble({ directory, config, logger, clock, farmSecret, store, objects
     webhooks: new Webhooks({ farmSecret, allowPrivate, timeoutMs: timeoutSeconds * 1000, clock, logger }),
     version: versionOfProgram(),
     startedAt: clock.now(),
-    tempDirectory: join(directory, 'tmp'),
   };
   return control;
 }

@@ -4,35 +4,12 @@
  * A waiter that is idle has asked the store and found nothing that it may take. So new work needs to wake only as many
  * waiters as there are new tasks, and only such as may take them: 5,000 waiting nodes cost one submit nothing.
  */
-import { isCapable, type NodeFacts, type Requirement } from '../jobs/requirements.ts';
+import { isCapable, type Requirement } from '../jobs/requirements.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { JobWithTask, Store } from '../store/store.ts';
 import type { NodeEntry, Registry } from './registry.ts';
-
-interface Waiter {
-  readonly entry: NodeEntry;
-  readonly claimId: string;
-  group: Group;
-  /** An attempt to claim is under way. */
-  busy: boolean;
-  /** Something came up meanwhile: ask the store once more. */
-  again: boolean;
-  /** Answered, timed out or gone: deliver nothing more. */
-  over: boolean;
-  stopTimer: () => void;
-  readonly resolve: (work: JobWithTask | null) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** Waiters of nodes that can do the same. */
-interface Group {
-  readonly key: string;
-  readonly facts: NodeFacts;
-  /** In order of arrival. */
-  readonly idle: Set<Waiter>;
-  readonly busy: Set<Waiter>;
-}
+import { type Waiter, Waiters } from './waiters.ts';
 
 interface DispatcherOptions {
   readonly store: Store;
@@ -58,9 +35,7 @@ const SWEEP_PARALLEL = 16;
 /** Matches queued tasks and waiting nodes. */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
-  readonly #groups = new Map<string, Group>();
-  readonly #byNode = new Map<string, Set<Waiter>>();
-  #waiting = 0;
+  readonly #waiters = new Waiters();
   #closed = false;
   #sweepDue = false;
   #sweptAt = Number.NEGATIVE_INFINITY;
@@ -73,19 +48,18 @@ export class Dispatcher {
 
   /** Open long-polls. */
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiters.count;
   }
 
   /** A task for this node, now or within `waitMs`; null when none came, the client left or the server closes. */
   claim(entry: NodeEntry, call: ClaimCall): Promise<JobWithTask | null> {
     if (this.#closed) return Promise.resolve(null);
     return new Promise((resolve, reject) => {
-      const group = this.#groupOf(entry);
       const waiter: Waiter = {
         entry,
         claimId: call.claimId,
-        group,
-        busy: false,
+        group: this.#waiters.groupOf(entry),
+        busy: true,
         again: false,
         over: false,
         stopTimer: () => undefined,
@@ -118,10 +92,10 @@ export class Dispatcher {
       }
     };
     if (requirement.node !== null) {
-      for (const waiter of this.#byNode.get(requirement.node) ?? []) start(waiter);
+      for (const waiter of this.#waiters.ofNode(requirement.node)) start(waiter);
       if (!requirement.fallback) return;
     }
-    for (const group of this.#groups.values()) {
+    for (const group of this.#waiters.groups()) {
       if (left === 0) return;
       if (!isCapable(requirement, group.facts)) continue;
       for (const waiter of group.idle) {
@@ -130,16 +104,13 @@ export class Dispatcher {
       }
     }
     // Whoever is asking right now may have asked just before the tasks were there.
-    for (const group of this.#groups.values()) for (const waiter of group.busy) start(waiter);
+    for (const group of this.#waiters.groups()) for (const waiter of group.busy) start(waiter);
   }
 
   /** The node can do other things than before, or may claim again. */
   nodeChanged(entry: NodeEntry): void {
-    const waiters = this.#byNode.get(entry.id);
-    if (!waiters) return;
-    for (const waiter of [...waiters]) {
-      const group = this.#groupOf(entry);
-      if (group !== waiter.group) this.#move(waiter, group);
+    for (const waiter of [...this.#waiters.ofNode(entry.id)]) {
+      this.#waiters.regroup(waiter);
       if (waiter.busy) waiter.again = true;
       else void this.#attempt(waiter);
     }
@@ -147,7 +118,7 @@ export class Dispatcher {
 
   /** Who may take what has changed in a way that concerns more than one node: soon, all waiters ask again. */
   sweep(): void {
-    if (this.#sweepDue || this.#closed || this.#waiting === 0) return;
+    if (this.#sweepDue || this.#closed || this.#waiters.count === 0) return;
     const { clock } = this.#options;
     const wait = this.#sweptAt + SWEEP_EVERY_MS - clock.now();
     if (wait <= 0) {
@@ -193,11 +164,11 @@ export class Dispatcher {
   close(): void {
     this.#closed = true;
     this.#stopPromotion();
-    for (const waiters of [...this.#byNode.values()]) for (const waiter of [...waiters]) this.#giveUp(waiter);
+    for (const waiter of this.#waiters.all()) this.#giveUp(waiter);
   }
 
   async #attempt(waiter: Waiter): Promise<void> {
-    this.#setBusy(waiter, true);
+    this.#waiters.setBusy(waiter, true);
     let work: JobWithTask | null = null;
     try {
       do {
@@ -217,7 +188,7 @@ export class Dispatcher {
         this.#options.logger.warn('claim.undelivered', { taskId: work.task.id, nodeId: waiter.entry.id });
       return;
     }
-    this.#setBusy(waiter, false);
+    this.#waiters.setBusy(waiter, false);
     if (work) this.#finish(waiter, work);
   }
 
@@ -235,7 +206,7 @@ export class Dispatcher {
 
   async #sweepNow(): Promise<void> {
     this.#sweptAt = this.#options.clock.now();
-    const waiters = [...this.#groups.values()].flatMap((group) => [...group.idle]);
+    const waiters = this.#waiters.idle();
     let next = 0;
     const work = async (): Promise<void> => {
       while (next < waiters.length && this.#options.store.stats().tasks.queued > 0) {
@@ -257,54 +228,18 @@ export class Dispatcher {
   }
 
   #enter(waiter: Waiter): void {
-    const own = this.#byNode.get(waiter.entry.id) ?? new Set<Waiter>();
-    for (const other of [...own]) if (other.claimId === waiter.claimId) this.#giveUp(other);
+    for (const other of [...this.#waiters.ofNode(waiter.entry.id)]) {
+      if (other.claimId === waiter.claimId) this.#giveUp(other);
+    }
+    const own = this.#waiters.ofNode(waiter.entry.id);
     const [oldest] = own;
     if (oldest && own.size >= WAITERS_PER_NODE) this.#giveUp(oldest);
-    own.add(waiter);
-    this.#byNode.set(waiter.entry.id, own);
-    this.#waiting += 1;
+    this.#waiters.add(waiter);
   }
 
   #leave(waiter: Waiter): void {
     waiter.over = true;
     waiter.stopTimer();
-    const own = this.#byNode.get(waiter.entry.id);
-    if (own?.delete(waiter)) this.#waiting -= 1;
-    if (own?.size === 0) this.#byNode.delete(waiter.entry.id);
-    waiter.group.idle.delete(waiter);
-    waiter.group.busy.delete(waiter);
-    this.#dropIfEmpty(waiter.group);
-  }
-
-  #setBusy(waiter: Waiter, busy: boolean): void {
-    waiter.busy = busy;
-    const { group } = waiter;
-    (busy ? group.idle : group.busy).delete(waiter);
-    (busy ? group.busy : group.idle).add(waiter);
-    this.#groups.set(group.key, group);
-  }
-
-  #move(waiter: Waiter, group: Group): void {
-    waiter.group.idle.delete(waiter);
-    waiter.group.busy.delete(waiter);
-    this.#dropIfEmpty(waiter.group);
-    waiter.group = group;
-    this.#setBusy(waiter, waiter.busy);
-  }
-
-  #dropIfEmpty(group: Group): void {
-    if (group.idle.size === 0 && group.busy.size === 0) this.#groups.delete(group.key);
-  }
-
-  #groupOf({ facts }: NodeEntry): Group {
-    const known: NodeFacts = facts ?? { id: '', roles: [], engines: [], tags: [], blockedTemplates: [] };
-    const key = JSON.stringify([known.roles, known.engines, known.tags, known.blockedTemplates]);
-    let group = this.#groups.get(key);
-    if (!group) {
-      group = { key, facts: known, idle: new Set(), busy: new Set() };
-      this.#groups.set(key, group);
-    }
-    return group;
+    this.#waiters.remove(waiter);
   }
 }

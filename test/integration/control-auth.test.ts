@@ -13,7 +13,8 @@ test('each route refuses who may not call it, each refusal with its own code', a
     if (auth === 'none' || auth === 'url') continue;
     const url = path.replace(/:[a-z]+/g, 'x');
     const body = method === 'GET' || method === 'DELETE' ? undefined : {};
-    const ask = async (authorization: string) => (await farm.call(method, url, body, { authorization })).body?.error?.code;
+    const ask = async (authorization: string) =>
+      (await farm.call(method, url, body, { authorization })).body?.error?.code;
     if (auth === 'node') {
       assert.equal(await ask(`Bearer ${farm.token}`), 'SIGNATURE_MISSING', path);
       continue;
@@ -21,9 +22,14 @@ test('each route refuses who may not call it, each refusal with its own code', a
     assert.equal(await ask(''), 'TOKEN_MISSING', path);
     assert.equal(await ask('Bearer fr_nonsense'), 'TOKEN_INVALID', path);
     assert.equal(await ask(`Bearer fr_${'a'.repeat(43)}`), 'TOKEN_INVALID', path);
-    for (const [role, token] of [['submit', submit], ['read', read]] as const) {
-      if (rank[role] < rank[auth]) assert.equal(await ask(`Bearer ${token}`), 'TOKEN_FORBIDDEN', `${role} ${path}`);
-      else if (path !== '/v1/events') assert.notEqual(await ask(`Bearer ${token}`), 'TOKEN_FORBIDDEN', `${role} ${path}`);
+    for (const [role, token] of [
+      ['submit', submit],
+      ['read', read],
+    ] as const) {
+      if (rank[role] < rank[auth])
+        assert.equal(await ask(`Bearer ${token}`), 'TOKEN_FORBIDDEN', `${role} ${path}`);
+      else if (path !== '/v1/events')
+        assert.notEqual(await ask(`Bearer ${token}`), 'TOKEN_FORBIDDEN', `${role} ${path}`);
     }
   }
 });
@@ -33,13 +39,19 @@ test('a revoked token stops working at once, an expired one when its time comes'
   await using farm = await startTestControl({ clock });
   const { token, id } = await farm.newToken('read');
   const whoami = async (value: string) => {
-    const { status, body } = await farm.call('GET', '/v1/whoami', undefined, { authorization: `Bearer ${value}` });
+    const { status, body } = await farm.call('GET', '/v1/whoami', undefined, {
+      authorization: `Bearer ${value}`,
+    });
     return status === 200 ? body.role : body.error.code;
   };
   assert.equal(await whoami(token), 'read');
   assert.equal((await farm.call('DELETE', `/v1/tokens/${id}`)).status, 204);
   assert.equal(await whoami(token), 'TOKEN_INVALID');
-  const short = await farm.call('POST', '/v1/tokens', { name: 'short', role: 'submit', expiresInSeconds: 60 });
+  const short = await farm.call('POST', '/v1/tokens', {
+    name: 'short',
+    role: 'submit',
+    expiresInSeconds: 60,
+  });
   assert.equal(await whoami(short.body.token), 'submit');
   await clock.advance(60_000);
   assert.equal(await whoami(short.body.token), 'TOKEN_INVALID');
@@ -59,7 +71,11 @@ test('a node is told which it was: unknown, wrong secret, replayed, clock off, b
   const wrong = await claim({ secret: 'another' });
   assert.equal(wrong.code, 'SIGNATURE_INVALID');
   assert.match(wrong.hint, /--rotate/);
-  assert.equal((await claim({ query: 'a=1' })).code ?? 'ok', 'ok', 'the query is signed too, and may be there');
+  assert.equal(
+    (await claim({ query: 'a=1' })).code ?? 'ok',
+    'ok',
+    'the query is signed too, and may be there',
+  );
 
   const nonce = 'n'.repeat(22);
   assert.equal(await claim({ nonce }), 'ok');

@@ -4,7 +4,11 @@ import { test } from 'node:test';
 import { startTestControl, type TestControl } from '../helpers/control.ts';
 
 /** Writes bytes to the server and returns everything it says until it closes the connection. */
-function raw(farm: TestControl, text: string | Buffer, options: { keepOpen?: boolean } = {}): Promise<string> {
+function raw(
+  farm: TestControl,
+  text: string | Buffer,
+  options: { keepOpen?: boolean } = {},
+): Promise<string> {
   const { hostname, port } = new URL(farm.url);
   return new Promise((resolve, reject) => {
     let answer = '';
@@ -47,7 +51,10 @@ test('hostile bodies are refused with a code, whatever they are, and the server 
   assert.equal(await post('{"template":"mock-template","priority":1e999}'), '400 REQUEST_INVALID');
   assert.equal(await post('{"template":"mock-template","surprise":1}'), '400 REQUEST_INVALID');
   assert.equal(await post('{"template":"../etc"}'), '400 REQUEST_INVALID');
-  assert.equal(await post('{"template":"mock-template","webhook":"file:///etc/passwd"}'), '400 REQUEST_INVALID');
+  assert.equal(
+    await post('{"template":"mock-template","webhook":"file:///etc/passwd"}'),
+    '400 REQUEST_INVALID',
+  );
   assert.equal(await post('{"jobs":[]}'), '400 REQUEST_INVALID');
   assert.equal(await post('a=b', 'application/x-www-form-urlencoded'), '415 UNSUPPORTED_MEDIA_TYPE');
   assert.equal(await post('{}', 'text/plain'), '415 UNSUPPORTED_MEDIA_TYPE');
@@ -67,15 +74,35 @@ test('what is not proper HTTP, and odd methods, get a 4xx with a code', async ()
   assert.equal(await ask('hello\r\n\r\n'), '400 REQUEST_INVALID');
   assert.equal(await ask('GET /health HTTP/1.1\r\n\r\n'), '400 REQUEST_INVALID');
   assert.equal(await ask('BREW /health HTTP/1.1\r\nHost: x\r\n\r\n'), '400 REQUEST_INVALID');
-  assert.equal(await ask('PROPFIND /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), '405 METHOD_NOT_ALLOWED');
-  assert.equal(await ask('TRACE /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), '405 METHOD_NOT_ALLOWED');
-  assert.equal(await ask('DELETE /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), '405 METHOD_NOT_ALLOWED');
-  assert.equal(await ask(`GET /v1/jobs/${'a'.repeat(9000)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`), '400 REQUEST_INVALID');
-  assert.equal(await ask('GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), '400 REQUEST_INVALID');
-  assert.equal(await ask(`GET /v1/jobs?x=${'a'.repeat(9000)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`), '413 REQUEST_TOO_LARGE');
-  assert.equal(await ask(`GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ${'a'.repeat(70_000)}\r\n\r\n`), '413 REQUEST_TOO_LARGE');
   assert.equal(
-    await ask('POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+    await ask('PROPFIND /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'),
+    '405 METHOD_NOT_ALLOWED',
+  );
+  assert.equal(
+    await ask('TRACE /v1/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'),
+    '405 METHOD_NOT_ALLOWED',
+  );
+  assert.equal(
+    await ask('DELETE /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'),
+    '405 METHOD_NOT_ALLOWED',
+  );
+  assert.equal(
+    await ask(`GET /v1/jobs/${'a'.repeat(9000)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
+    '400 REQUEST_INVALID',
+  );
+  assert.equal(await ask('GET /%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'), '400 REQUEST_INVALID');
+  assert.equal(
+    await ask(`GET /v1/jobs?x=${'a'.repeat(9000)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`),
+    '413 REQUEST_TOO_LARGE',
+  );
+  assert.equal(
+    await ask(`GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ${'a'.repeat(70_000)}\r\n\r\n`),
+    '413 REQUEST_TOO_LARGE',
+  );
+  assert.equal(
+    await ask(
+      'POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ),
     '400 REQUEST_INVALID',
   );
 });
@@ -92,7 +119,9 @@ test('repeated headers that decide who asks are refused', async () => {
 });
 
 test('a request that dribbles in is ended: its headers, and its body', async () => {
-  await using farm = await startTestControl({ config: { limits: { headerSeconds: 0.3, requestSeconds: 0.4 } } });
+  await using farm = await startTestControl({
+    config: { limits: { headerSeconds: 0.3, requestSeconds: 0.4 } },
+  });
   const slowHead = await raw(farm, 'GET /health HTTP/1.1\r\nHost: x\r\n', { keepOpen: true });
   assert.equal(codeOf(slowHead), '408 REQUEST_TIMEOUT');
   const slowBody = await raw(
@@ -116,8 +145,11 @@ test('a stranger is refused before the body is read', async () => {
 test('object paths lead nowhere but to the object that was signed', async () => {
   await using farm = await startTestControl();
   await farm.control.objects.put('assets/a', Buffer.from('secret'));
-  const url = new URL(await farm.control.objects.presignGet('assets/a', { ttlSeconds: 60, baseUrl: farm.url }));
-  const ask = async (path: string) => codeOf(await raw(farm, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`));
+  const url = new URL(
+    await farm.control.objects.presignGet('assets/a', { ttlSeconds: 60, baseUrl: farm.url }),
+  );
+  const ask = async (path: string) =>
+    codeOf(await raw(farm, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`));
   for (const path of [
     '/objects/../farm.secret',
     '/objects/..%2f..%2ffarm.secret',

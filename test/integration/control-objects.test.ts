@@ -14,7 +14,11 @@ test('a file is uploaded once by a signed URL, downloaded whole and in ranges', 
   const ask = { kind: 'asset', sha256: sha256(bytes), sizeBytes: bytes.length };
   const { body: grant } = await farm.call('POST', '/v1/uploads', ask);
   assert.equal(grant.key, `assets/${ask.sha256}`);
-  const put = await fetch(grant.url, { method: 'PUT', headers: { ...grant.headers, 'content-type': 'application/json' }, body: bytes });
+  const put = await fetch(grant.url, {
+    method: 'PUT',
+    headers: { ...grant.headers, 'content-type': 'application/json' },
+    body: bytes,
+  });
   assert.equal(put.status, 200, await put.text());
   assert.equal((await farm.call('POST', '/v1/uploads', ask)).body.url, null, 'it is there already');
 
@@ -51,7 +55,11 @@ test('a file is uploaded once by a signed URL, downloaded whole and in ranges', 
 test('an upload that is not what was announced leaves nothing behind', async () => {
   await using farm = await startTestControl();
   const bytes = randomBytes(1000);
-  const { body: grant } = await farm.call('POST', '/v1/uploads', { kind: 'asset', sha256: sha256(bytes), sizeBytes: 1000 });
+  const { body: grant } = await farm.call('POST', '/v1/uploads', {
+    kind: 'asset',
+    sha256: sha256(bytes),
+    sizeBytes: 1000,
+  });
   const put = async (body: Uint8Array<ArrayBuffer>) => {
     const answer = await fetch(grant.url, { method: 'PUT', body });
     return ((await answer.json()) as { error?: { code: string } }).error?.code;
@@ -72,9 +80,16 @@ test('an upload that is not what was announced leaves nothing behind', async () 
 test('an upload may ask first whether it is welcome (Expect: 100-continue)', async () => {
   await using farm = await startTestControl();
   const bytes = randomBytes(1000);
-  const { body: grant } = await farm.call('POST', '/v1/uploads', { kind: 'asset', sha256: sha256(bytes), sizeBytes: 1000 });
+  const { body: grant } = await farm.call('POST', '/v1/uploads', {
+    kind: 'asset',
+    sha256: sha256(bytes),
+    sizeBytes: 1000,
+  });
   const status = await new Promise((resolve, reject) => {
-    const put = request(grant.url, { method: 'PUT', headers: { expect: '100-continue', 'content-length': 1000 } });
+    const put = request(grant.url, {
+      method: 'PUT',
+      headers: { expect: '100-continue', 'content-length': 1000 },
+    });
     put.on('continue', () => put.end(bytes));
     put.on('response', (response) => resolve(response.resume().statusCode));
     put.on('error', reject);
@@ -108,7 +123,18 @@ test('a node uploads its output, completes without another look at the disk, and
   });
   assert.equal(upload.key, `outputs/${job}/${task.id}-1/main.mp4`);
   assert.equal((await fetch(upload.url, { method: 'PUT', headers: upload.headers, body: film })).status, 200);
-  const result = { key: upload.key, sha256: sha256(film), sizeBytes: 5000, frames: 10, durationMs: 1000, width: 64, height: 64, codec: 'h264', renderMs: 1, overheadMs: 1 };
+  const result = {
+    key: upload.key,
+    sha256: sha256(film),
+    sizeBytes: 5000,
+    frames: 10,
+    durationMs: 1000,
+    width: 64,
+    height: 64,
+    codec: 'h264',
+    renderMs: 1,
+    overheadMs: 1,
+  };
   const completed = await farm.asNode(node, `/v1/agent/tasks/${task.id}/complete`, { epoch: 1, result });
   assert.deepEqual(completed.body, { taskId: task.id, state: 'succeeded', epoch: 1 });
   const { body } = await farm.call('GET', `/v1/jobs/${job}/output`);
@@ -122,7 +148,8 @@ test('a job whose input file was not uploaded, or has another size, is refused',
   await using farm = await startTestControl();
   await farm.addTemplate();
   const logo = { asset: 'c'.repeat(64), name: 'logo.png', sizeBytes: 10 };
-  const submit = async () => (await farm.call('POST', '/v1/jobs', { template: 'mock-template', inputs: { logo } })).body;
+  const submit = async () =>
+    (await farm.call('POST', '/v1/jobs', { template: 'mock-template', inputs: { logo } })).body;
   assert.match((await submit()).error.message, /"logo.png".* was not uploaded/);
   await farm.control.objects.put(`assets/${logo.asset}`, Buffer.from('123'));
   assert.match((await submit()).error.message, /has 3 bytes, not 10/);
@@ -143,10 +170,14 @@ test('previews are kept while a task renders, not too many, and only from who re
   assert.equal((await send(other)).body.error.code, 'LEASE_LOST');
   assert.equal((await send(node, 'x'.repeat(600_000))).status, 413);
   farm.control.previews.put(task.id, Uint8Array.of(0xff, 0xd8, 0xff, 1));
-  const shown = await fetch(`${farm.url}/v1/jobs/${job}/preview`, { headers: { authorization: `Bearer ${farm.token}` } });
+  const shown = await fetch(`${farm.url}/v1/jobs/${job}/preview`, {
+    headers: { authorization: `Bearer ${farm.token}` },
+  });
   assert.equal(shown.headers.get('content-type'), 'image/jpeg');
   assert.deepEqual([...new Uint8Array(await shown.arrayBuffer())], [0xff, 0xd8, 0xff, 1]);
-  assert.throws(() => farm.control.previews.put(task.id, Uint8Array.of(0xff, 0xd8, 0xff)), { code: 'RATE_LIMITED' });
+  assert.throws(() => farm.control.previews.put(task.id, Uint8Array.of(0xff, 0xd8, 0xff)), {
+    code: 'RATE_LIMITED',
+  });
   await finish(farm, node, task);
   assert.equal((await farm.call('GET', `/v1/jobs/${job}/preview`)).status, 404);
 });
@@ -171,7 +202,10 @@ test('log lines are read on from a cursor, and their end is known', async () => 
   await finish(farm, node, task);
   assert.equal((await log('last words')).status, 204, 'lines may come after the report');
   const two = (await farm.call('GET', `/v1/jobs/${job}/log?after=${one.next}`)).body;
-  assert.deepEqual(two.lines.map((line: { line: string }) => line.line), ['last words']);
+  assert.deepEqual(
+    two.lines.map((line: { line: string }) => line.line),
+    ['last words'],
+  );
   assert.equal(two.ended, true);
 });
 
@@ -191,9 +225,21 @@ test('the clean-up removes what is old and unused, and nothing else', async () =
   await finish(farm, node, task);
   const waiting = await farm.submit({ inputs: { logo: { asset: used, name: 'logo.png', sizeBytes: 1 } } });
   const signal = new AbortController().signal;
-  assert.deepEqual(await cleanUp(farm.control, signal), { jobs: 0, outputs: 0, assets: 0, bundles: 0, keys: 0 });
+  assert.deepEqual(await cleanUp(farm.control, signal), {
+    jobs: 0,
+    outputs: 0,
+    assets: 0,
+    bundles: 0,
+    keys: 0,
+  });
   await clock.advance(31 * 86_400_000);
-  assert.deepEqual(await cleanUp(farm.control, signal), { jobs: 1, outputs: 1, assets: 1, bundles: 1, keys: 0 });
+  assert.deepEqual(await cleanUp(farm.control, signal), {
+    jobs: 1,
+    outputs: 1,
+    assets: 1,
+    bundles: 1,
+    keys: 0,
+  });
   assert.equal((await farm.call('GET', `/v1/jobs/${old}`)).status, 404);
   assert.equal((await farm.call('GET', `/v1/jobs/${waiting}`)).body.state, 'queued');
   assert.notEqual(await objects.head(`assets/${used}`), null);

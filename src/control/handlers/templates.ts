@@ -1,9 +1,4 @@
 /** Templates: publishing a bundle that was uploaded, listing, removing; and where files are uploaded to. */
-import { randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import type { Manifest } from '../../bundle/manifest.ts';
 import { readBundleManifest } from '../../bundle/read-manifest.ts';
@@ -131,13 +126,11 @@ async function manifestOfBundle(
       hint: 'ask POST /v1/uploads where to put it, or use "flatrender template push"',
     });
   }
-  await mkdir(control.tempDirectory, { recursive: true, mode: 0o700 });
-  const file = join(control.tempDirectory, `${randomUUID()}.zip`);
-  try {
-    const { stream } = await control.objects.get(key);
-    await pipeline(stream, createWriteStream(file, { mode: 0o600 }));
-    return { manifest: await readBundleManifest(file), sizeBytes: info.sizeBytes };
-  } finally {
-    await rm(file, { force: true });
-  }
+  const manifest = await readBundleManifest({
+    // The file's place on this machine is nobody's business.
+    name: `bundle-${sha256.slice(0, 12)}.zip`,
+    sizeBytes: info.sizeBytes,
+    read: async (start, end) => (await control.objects.get(key, { start, end: end - 1 })).stream,
+  });
+  return { manifest, sizeBytes: info.sizeBytes };
 }

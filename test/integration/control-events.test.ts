@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test } from 'node:test';
+import { loadFarmSecret } from '../../src/config/home.ts';
+import { webhookSecret } from '../../src/control/webhooks.ts';
+import { claimBody, finish, startTestControl, type TestControl, until } from '../helpers/control.ts';
+import { manualClock } from '../helpers/manual-clock.ts';
+
+interface SseEvent {
+  readonly id: string;
+  readonly type: string;
+  // biome-ignore lint/suspicious/noExplicitAny: events of every type
+  readonly data: any;
+}
+
+interface Stream extends AsyncDisposable {
+  readonly events: SseEvent[];
+  readonly text: () => string;
+  lastId(): string;
+}
+
+async function follow(farm: TestControl, query = '', lastEventId?: string): Promise<Stream> {
+  const get = request(`${farm.url}/v1/events${query}`, {
+    headers: {
+      authorization: `Bearer ${farm.token}`,
+      ...(lastEventId ? { 'last-event-id': lastEventId } : {}),
+    },
+    agent: false,
+  });
+  get.end();
+  const [response] = (await once(get, 'response')) as [IncomingMessage];
+  assert.equal(response.statusCode, 200);
+  assert.match(String(response.headers['content-type']), /^text\/event-stream/);
+  let text = '';
+  let last = '';
+  const events: SseEvent[] = [];
+  let parsed = 0;
+  response.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk;
+    for (let end = text.indexOf('\n\n', parsed); end >= 0; end = text.indexOf('\n\n', parsed)) {
+      const fields = Object.fromEntries(
+        text
+          .slice(parsed, end)
+          .split('\n')
+          .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]),
+      );
+      parsed = end + 2;
+      if (fields.id) last = fields.id;
+      if (fields.data)
+        events.push({ id: fields.id ?? '', type: fields.event ?? '', data: JSON.parse(fields.data) });
+    }
+  });
+  response.on('error', () => undefined);
+  await until(() => text.includes('retry:'));
+  return {
+    events,
+    text: () => text,
+    lastId: () => last,
+    async [Symbol.asyncDispose]() {
+      const before = farm.control.events.size;
+      get.destroy();
+      await until(() => farm.control.events.size < before);
+    },
+  };
+}
+
+const statesOf = (stream: Stream, job: string) =>
+  stream.events.filter((event) => event.data.job?.id === job).map((event) => event.data.job.state);
+
+async function runJob(farm: TestControl, node: { id: string; secret: string }): Promise<string> {
+  const job = await farm.submit();
+  const { task } = (await farm.asNode(node, '/v1/agent/claim', claimBody())).body;
+  await finish(farm, node, task);
+  return job;
+}
+
+test('a job is followed from submission to its end, in order', async () => {
+  await using farm = await startTestControl();
+  await farm.addTemplate();
+  const node = await farm.addNode('studio-1');
+  await using stream = await follow(farm);
+  const job = await runJob(farm, node);
+  await until(() => statesOf(stream, job).includes('succeeded'));
+  assert.deepEqual([...new Set(statesOf(stream, job))], ['queued', 'running', 'succeeded']);
+  assert.ok(stream.events.some((event) => event.type === 'node' && event.data.node.status === 'busy'));
+});
+
+test('filters let through one job, or only nodes', async () => {
+  await using farm = await startTestControl();
+  await farm.addTemplate();
+  const node = await farm.addNode('studio-1');
+  const other = await farm.submit();
+  const mine = await farm.submit();
+  await using one = await follow(farm, `?job=${mine}`);
+  for (const job of [other, mine]) await farm.call('POST', `/v1/jobs/${job}/cancel`, {});
+  await until(() => statesOf(one, mine).includes('cancelled'));
+  assert.deepEqual(
+    one.events.filter((event) => event.data.job?.id !== mine),
+    [],
+  );
+  {
+    await using nodes = await follow(farm, '?nodes=1');
+    await runJob(farm, node);
+    await farm.call('POST', '/v1/nodes/studio-1/drain', {});
+    await until(() => nodes.events.some((event) => event.data.node?.intent === 'draining'));
+    assert.deepEqual([...new Set(nodes.events.map((event) => event.type))], ['node']);
+    await farm.call('DELETE', '/v1/nodes/studio-1');
+    await until(() =>
+      nodes.events.some((event) => event.type === 'node.removed' && event.data.id === 'studio-1'),
+    );
+  }
+});
+
+test('who reconnects gets what it missed, and is told to read anew when that is gone', async () => {
+  await using farm = await startTestControl();
+  await farm.addTemplate();
+  const node = await farm.addNode('studio-1');
+  let id: string;
+  let first: string;
+  {
+    await using stream = await follow(farm);
+    first = await runJob(farm, node);
+    await until(() => statesOf(stream, first).includes('succeeded'));
+    id = stream.lastId();
+  }
+  const missed = await runJob(farm, node);
+  {
+    await using again = await follow(farm, '', id);
+    await until(() => statesOf(again, missed).includes('succeeded'));
+    assert.deepEqual(statesOf(again, first), [], 'nothing twice');
+    assert.ok(!again.events.some((event) => event.type === 'reset'));
+  }
+  for (const stale of ['00000000-5', 'nonsense', `${id.split('-')[0]}-99999`]) {
+    await using reset = await follow(farm, '', stale);
+    await until(() => reset.events[0]?.type === 'reset');
+  }
+  await farm.restart();
+  await using reset = await follow(farm, '', id);
+  await until(() => reset.events[0]?.type === 'reset');
+});
+
+test('what happened while nobody listened for long cannot be resumed', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  await farm.addTemplate();
+  let id: string;
+  {
+    await using stream = await follow(farm);
+    id = stream.lastId();
+  }
+  await clock.advance(6 * 60_000);
+  await farm.submit();
+  await using again = await follow(farm, '', id);
+  await until(() => again.events[0]?.type === 'reset');
+});
+
+test('progress comes at most four times a second, its newest state last', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  await farm.addTemplate();
+  const node = await farm.addNode('studio-1');
+  const job = await farm.submit();
+  const { task } = (await farm.asNode(node, '/v1/agent/claim', claimBody())).body;
+  await using stream = await follow(farm, `?job=${job}`);
+  for (let frame = 1; frame <= 8; frame += 1) {
+    const lease = { taskId: task.id, epoch: 1, phase: 'render', frame, frames: 10, fps: 5 };
+    await farm.asNode(node, '/v1/agent/heartbeat', { leases: [lease], system: null });
+  }
+  await clock.advance(300);
+  await until(() => stream.events.at(-1)?.data.job.progress === 0.8);
+  assert.ok(stream.events.length <= 3, `${stream.events.length} events`);
+  await clock.advance(15_000);
+  await until(() => stream.text().includes(': still here'));
+});
+
+test('a webhook is called when a job ends, signed, without following redirects, not into private networks', async () => {
+  const calls: { headers: IncomingMessage['headers']; body: string }[] = [];
+  const receiver = createServer(async (incoming, response) => {
+    let body = '';
+    for await (const chunk of incoming) body += chunk;
+    calls.push({ headers: incoming.headers, body });
+    response.writeHead(calls.length === 1 ? 200 : 302, { location: '/elsewhere' }).end();
+  }).listen(0, '127.0.0.1');
+  await once(receiver, 'listening');
+  const webhook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
+  try {
+    await using farm = await startTestControl({ config: { webhooks: { allowPrivate: true } } });
+    await farm.addTemplate();
+    const job = await farm.submit({ webhook });
+    await farm.call('POST', `/v1/jobs/${job}/cancel`, {});
+    await until(() => calls.length === 1);
+    const [call] = calls;
+    assert.ok(call);
+    const payload = JSON.parse(call.body);
+    assert.deepEqual([payload.type, payload.job.id, payload.job.state], ['job.ended', job, 'cancelled']);
+    const key = Buffer.from(webhookSecret(loadFarmSecret(farm.directory)).slice('whsec_'.length), 'base64');
+    const { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': signature } = call.headers;
+    assert.equal(
+      signature,
+      `v1,${createHmac('sha256', key).update(`${id}.${at}.${call.body}`).digest('base64')}`,
+    );
+    const second = await farm.submit({ webhook });
+    await farm.call('POST', `/v1/jobs/${second}/cancel`, {});
+    await until(() => calls.length === 2);
+
+    await using strict = await startTestControl();
+    await strict.addTemplate();
+    const third = await strict.submit({ webhook });
+    await strict.call('POST', `/v1/jobs/${third}/cancel`, {});
+    assert.equal((await strict.call('GET', '/health')).status, 200);
+    assert.equal(calls.length, 2, 'neither the redirect nor the private address was called');
+  } finally {
+    receiver.closeAllConnections();
+    receiver.close();
+  }
+});

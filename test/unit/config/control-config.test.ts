@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { parse } from 'yaml';
+import {
+  defaultControlConfig,
+  loadControlConfig,
+  parseControlConfig,
+  renderControlConfig,
+  variableOf,
+} from '../../../src/config/control-config.ts';
+import { createFarmSecret, flatrenderHome, homePaths, loadFarmSecret } from '../../../src/config/home.ts';
+
+function withHome(yaml: string | null, use: (directory: string) => void): void {
+  const directory = mkdtempSync(join(tmpdir(), 'flatrender-config-'));
+  try {
+    if (yaml !== null) writeFileSync(homePaths(directory).config, yaml);
+    use(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+test('the shipped flatrender.yaml has every option, at its default, each with a comment', () => {
+  const text = renderControlConfig();
+  assert.deepEqual(parse(text), defaultControlConfig());
+  const undocumented = Object.keys(defaultControlConfig()).filter((section) => !text.includes(`${section}:`));
+  assert.deepEqual(undocumented, []);
+});
+
+test('written settings keep the comments around them', () => {
+  const text = renderControlConfig({ 'gateway.host': '10.66.0.1', 'farm.name': 'Düsseldorf: 1' });
+  const before = renderControlConfig()
+    .split('\n')
+    .filter((line) => line.trim().startsWith('#'));
+  assert.deepEqual(
+    text.split('\n').filter((line) => line.trim().startsWith('#')),
+    before,
+  );
+  assert.equal(parse(text).gateway.host, '10.66.0.1');
+  assert.equal(parse(text).farm.name, 'Düsseldorf: 1');
+});
+
+test('a flag wins over the environment, the environment over the file, the file over the default', () => {
+  withHome('gateway:\n  port: 1000\n  host: 10.0.0.1\nfarm: { name: file }\n', (directory) => {
+    const env = { FLATRENDER_GATEWAY_PORT: '2000', FLATRENDER_GATEWAY_HOST: '10.0.0.2' };
+    const config = loadControlConfig({
+      directory,
+      env,
+      flags: { 'gateway.port': 3000, 'gateway.host': undefined },
+    });
+    assert.deepEqual(
+      [config.gateway.port, config.gateway.host, config.farm.name, config.limits.jsonDepth],
+      [3000, '10.0.0.2', 'file', 32],
+    );
+  });
+  assert.equal(variableOf('gateway.publicUrl'), 'FLATRENDER_GATEWAY_PUBLIC_URL');
+});
+
+test('no file, and an empty one, mean the defaults', () => {
+  for (const yaml of [null, '', '# nothing\n']) {
+    withHome(yaml, (directory) =>
+      assert.deepEqual(loadControlConfig({ directory, env: {} }), defaultControlConfig()),
+    );
+  }
+});
+
+test('mistakes are named with file, line, option, and what was meant', () => {
+  const refused = (yaml: string, message: RegExp, hint?: string, env = {}) =>
+    withHome(yaml, (directory) =>
+      assert.throws(
+        () => loadControlConfig({ directory, env }),
+        (error: Error & { code?: string; hint?: string }) => {
+          assert.equal(error.code, 'CONFIG_INVALID');
+          assert.match(error.message, message);
+          if (hint !== undefined) assert.equal(error.hint, hint);
+          return true;
+        },
+      ),
+    );
+  refused(
+    'farm:\n  name: x\ngateway:\n  prot: 1\n',
+    /flatrender\.yaml:4: there is no option gateway\.prot/,
+    'did you mean "port"?',
+  );
+  refused('gatewy: {}\n', /flatrender\.yaml:1: there is no option gatewy/, 'did you mean "gateway"?');
+  refused('gateway:\n  port: many\n', /flatrender\.yaml:2: gateway\.port: /);
+  refused('store: postgres://x\n', /flatrender\.yaml:1: store: /);
+  refused('a: [1\n', /flatrender\.yaml:\d+: /);
+  refused('- a\n- b\n', /flatrender\.yaml: the file: /);
+  refused('leases:\n  leaseSeconds: 10\n', /leases\.leaseSeconds: 10 is not more than suspectSeconds \(20\)/);
+  refused('', /FLATRENDER_GATEWAY_PORT: gateway\.port: /, undefined, { FLATRENDER_GATEWAY_PORT: 'x' });
+  assert.throws(() => parseControlConfig({ gateway: { port: -1 } }), { code: 'CONFIG_INVALID' });
+});
+
+test('the state directory is $FLATRENDER_HOME, else .flatrender at home', () => {
+  assert.equal(flatrenderHome({ FLATRENDER_HOME: '/srv/farm' }), '/srv/farm');
+  assert.match(flatrenderHome({}), /[\\/]\.flatrender$/);
+});
+
+test('the farm secret is made once, for its owner only, and a damaged or readable one is refused', () => {
+  withHome(null, (directory) => {
+    assert.throws(() => loadFarmSecret(directory), {
+      code: 'CONFIG_MISSING',
+      hint: 'run "flatrender control init"',
+    });
+    assert.equal(createFarmSecret(directory), true);
+    const secret = loadFarmSecret(directory);
+    assert.equal(secret.length, 32);
+    assert.equal(createFarmSecret(directory), false);
+    assert.ok(loadFarmSecret(directory).equals(secret));
+    const { farmSecret } = homePaths(directory);
+    if (process.platform !== 'win32') {
+      assert.equal(statSync(farmSecret).mode & 0o777, 0o600);
+      writeFileSync(join(directory, 'copy'), readFileSync(farmSecret), { mode: 0o644 });
+      rmSync(farmSecret);
+      writeFileSync(farmSecret, readFileSync(join(directory, 'copy')), { mode: 0o644 });
+      assert.throws(() => loadFarmSecret(directory), {
+        code: 'CONFIG_INVALID',
+        message: /others on this machine may read/,
+      });
+    }
+    rmSync(farmSecret);
+    writeFileSync(farmSecret, 'short\n', { mode: 0o600 });
+    assert.throws(() => loadFarmSecret(directory), {
+      code: 'CONFIG_INVALID',
+      message: /is not a farm secret/,
+    });
+  });
+});
