@@ -4,7 +4,7 @@ import { FlatrenderError } from '../lib/errors.ts';
 import { type EncoderOptions, type FrameEncoder, removePart } from './encoder.ts';
 import type { EncodingPlan } from './encoding-plan.ts';
 import { type FfmpegResult, requireFfmpeg, startFfmpeg } from './ffmpeg.ts';
-import { MEDIA_FORMATS } from './probe.ts';
+import { MEDIA_FORMATS } from './media-formats.ts';
 
 /** Builds the arguments (the global ones come from `startFfmpeg`): raw frames on standard input, a file of the planned kind. */
 export function ffmpegEncoderArgs(options: EncoderOptions, plan: EncodingPlan): string[] {

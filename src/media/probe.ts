@@ -2,6 +2,7 @@
 import { rename, rm, stat } from 'node:fs/promises';
 import { FlatrenderError } from '../lib/errors.ts';
 import { findFfmpeg, type MediaSettings } from './ffmpeg.ts';
+import { loadNodeAv } from './node-av.ts';
 
 export interface MediaInfo {
   /** mp4, mov, webm, gif, png, mp3, …; FFmpeg's name for what has no common one. */
@@ -42,12 +43,26 @@ export async function probeMedia(
   settings: Pick<MediaSettings, 'ffmpegPath'>,
   signal?: AbortSignal,
 ): Promise<MediaInfo> {
+  return probe(path, settings, signal, 'ffprobe');
+}
+
+/**
+ * With `first`, or else the other. ffprobe is a process of its own, for files that came from anywhere; node-av takes a
+ * fifth of its time (12 ms instead of 60 for 5 s of 1080p), for files that this process has just written.
+ */
+async function probe(
+  path: string,
+  settings: Pick<MediaSettings, 'ffmpegPath'>,
+  signal: AbortSignal | undefined,
+  first: 'ffprobe' | 'node-av',
+): Promise<MediaInfo> {
   signal?.throwIfAborted();
   const { size } = await stat(path).catch((cause: unknown) => {
     throw new FlatrenderError('MEDIA_INVALID', `cannot read ${path}`, { cause });
   });
   if (size === 0) throw new FlatrenderError('MEDIA_INVALID', `${path} is empty`);
-  const ffprobe = (await findFfmpeg(settings))?.ffprobe;
+  const isNodeAvFirst = first === 'node-av' && (await loadNodeAv()) !== null;
+  const ffprobe = isNodeAvFirst ? null : (await findFfmpeg(settings))?.ffprobe;
   if (ffprobe) {
     const { probeWithFfprobe } = await import('./probe-ffprobe.ts');
     return { ...(await probeWithFfprobe(ffprobe, path, signal)), sizeBytes: size };
@@ -69,14 +84,18 @@ export async function probeDuration(
   });
 }
 
-/** Proves that a file is the output that was asked for. Throws OUTPUT_INVALID naming what was expected and found. */
+/**
+ * Proves that a file is the output that was asked for, with node-av or else ffprobe (or `first` the other one). Throws
+ * OUTPUT_INVALID naming what was expected and found.
+ */
 export async function verifyOutput(
   path: string,
   expected: ExpectedOutput,
   settings: Pick<MediaSettings, 'ffmpegPath'>,
   signal?: AbortSignal,
+  first: 'ffprobe' | 'node-av' = 'node-av',
 ): Promise<MediaInfo> {
-  const info = await probeMedia(path, settings, signal).catch((error: unknown) => {
+  const info = await probe(path, settings, signal, first).catch((error: unknown) => {
     if (!(error instanceof FlatrenderError) || error.code !== 'MEDIA_INVALID') throw error;
     throw new FlatrenderError(
       'OUTPUT_INVALID',
@@ -136,17 +155,4 @@ export function containerName(formatName: string, codec: string, majorBrand: str
   if (formatName.startsWith('mov,mp4')) return majorBrand.trim() === 'qt' ? 'mov' : 'mp4';
   if (formatName.startsWith('matroska')) return /^(vp8|vp9|av1|opus|vorbis)$/.test(codec) ? 'webm' : 'mkv';
   return formatName.replace(/_pipe$/, '');
-}
-
-/**
- * What counts as media, by FFmpeg's names of its demuxers. Others are refused: a playlist or an edit list makes FFmpeg
- * open whatever it names, and any text is a "tty" video.
- */
-export const MEDIA_FORMATS =
-  'mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,gif,png_pipe,jpeg_pipe,webp_pipe,image2,mp3,wav,w64,flac,ogg,aac,ac3,aiff,caf,asf';
-
-/** True for a demuxer (one of the names it goes by) that {@link MEDIA_FORMATS} lists. */
-export function isMediaFormat(formatName: string): boolean {
-  const allowed = new Set(MEDIA_FORMATS.split(','));
-  return formatName.split(',').some((name) => allowed.has(name));
 }

@@ -31,7 +31,7 @@ for (const name of ['ffprobe', 'node-av'] as const) {
     });
 
   probeTest('a whole file is what it is', async (t) => {
-    const info = await verifyOutput(fileOf(t), expected, settings);
+    const info = await verifyOutput(fileOf(t), expected, settings, undefined, name);
     assert.deepEqual(
       { ...info, sizeBytes: 0 },
       {
@@ -51,19 +51,22 @@ for (const name of ['ffprobe', 'node-av'] as const) {
 
   probeTest('each difference is named with what was expected and found', async (t) => {
     const wrong = { container: 'webm', width: 640, height: 360, frames: 51, fps: 10, hasAudio: true };
-    await assert.rejects(verifyOutput(fileOf(t), wrong, settings), (error: Error & { code?: string }) => {
-      assert.equal(error.code, 'OUTPUT_INVALID');
-      for (const part of [
-        'container: expected webm, found mp4',
-        'size: expected 640 × 360, found 320 × 180',
-        'frames: expected 51, found 50',
-        'sound: expected true, found false',
-        'length: expected 5100 ms, found 2000 ms',
-      ]) {
-        assert.ok(error.message.includes(part), `${part} is not in: ${error.message}`);
-      }
-      return true;
-    });
+    await assert.rejects(
+      verifyOutput(fileOf(t), wrong, settings, undefined, name),
+      (error: Error & { code?: string }) => {
+        assert.equal(error.code, 'OUTPUT_INVALID');
+        for (const part of [
+          'container: expected webm, found mp4',
+          'size: expected 640 × 360, found 320 × 180',
+          'frames: expected 51, found 50',
+          'sound: expected true, found false',
+          'length: expected 5100 ms, found 2000 ms',
+        ]) {
+          assert.ok(error.message.includes(part), `${part} is not in: ${error.message}`);
+        }
+        return true;
+      },
+    );
   });
 
   for (const [what, share] of [
@@ -72,7 +75,9 @@ for (const name of ['ffprobe', 'node-av'] as const) {
   ] as const) {
     probeTest(`a file that lost ${what} is refused`, async (t) => {
       truncateSync(fileOf(t), Math.floor(readFileSync(fileOf(t)).length * share));
-      await assert.rejects(verifyOutput(fileOf(t), expected, settings), { code: 'OUTPUT_INVALID' });
+      await assert.rejects(verifyOutput(fileOf(t), expected, settings, undefined, name), {
+        code: 'OUTPUT_INVALID',
+      });
     });
   }
 
@@ -81,7 +86,9 @@ for (const name of ['ffprobe', 'node-av'] as const) {
     const start = bytes.indexOf('mdat', 0, 'latin1') + 8;
     bytes.fill(0xa5, start, start + 4000);
     writeFileSync(fileOf(t), bytes);
-    await assert.rejects(verifyOutput(fileOf(t), expected, settings), { code: 'OUTPUT_INVALID' });
+    await assert.rejects(verifyOutput(fileOf(t), expected, settings, undefined, name), {
+      code: 'OUTPUT_INVALID',
+    });
   });
 
   probeTest('a text, an empty file and no file are no media', async (t) => {

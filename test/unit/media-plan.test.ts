@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { encodedSize } from '../../src/media/encoder.ts';
 import { ffmpegEncoderArgs } from '../../src/media/encoder-ffmpeg.ts';
 import { fpsFraction, planEncoding } from '../../src/media/encoding-plan.ts';
-import { MEDIA_FORMATS } from '../../src/media/probe.ts';
+import { MEDIA_FORMATS } from '../../src/media/media-formats.ts';
 
 test('frame rates become the fractions that the field uses', () => {
   const fractions = [25, 30, 29.97, 29.9700012207031, 23.976, 59.94, 12.5, 15.123].map((fps) => {

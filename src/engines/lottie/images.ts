@@ -11,8 +11,8 @@ import { type Problem, problem } from './problem.ts';
 
 /** Decoded, this is 256 MB: half of what one picture may cost a node with 1 GB. */
 const MAX_PIXELS = 64_000_000;
-/** A picture is kept up to this many times the size the animation declares, for outputs larger than that. */
-const MAX_OVERSAMPLING = 4;
+/** A fitted picture has this many times the pixels that the output shows of it, for layers that grow. */
+const OVERSAMPLING = 1.5;
 
 /** The image assets that some layer shows. */
 export function usedImages(lottie: Lottie, places: readonly LayerPlace[]): LottieAsset[] {
@@ -43,7 +43,7 @@ export async function prepareImages(
   kit: CanvasKit,
   lottie: Lottie,
   bound: Bound,
-  bundle: { readonly dir: string; readonly lottieFile: string },
+  bundle: { readonly dir: string; readonly lottieFile: string; readonly scale: number },
 ): Promise<Map<string, Uint8Array>> {
   const bytes = new Map<string, Uint8Array>();
   for (const [index, asset] of usedImages(lottie, bound.places).entries()) {
@@ -51,15 +51,21 @@ export async function prepareImages(
     const key = `flatrender-image-${index}`;
     if (input) {
       const file = await readFile(input.path);
-      bytes.set(
-        key,
-        fitImage(kit, file, asset, input.fit, { label: `the input ${input.input}`, code: 'MEDIA_INVALID' }),
-      );
+      const source: ImageSource = {
+        label: `the input ${input.input}`,
+        code: 'MEDIA_INVALID',
+        scale: bundle.scale,
+      };
+      bytes.set(key, fitImage(kit, file, asset, input.fit, source));
     } else {
-      const label = `the image ${asset.id}`;
+      const source: ImageSource = {
+        label: `the image ${asset.id}`,
+        code: 'TEMPLATE_INVALID',
+        scale: bundle.scale,
+      };
       const file = await readAsset(asset, bundle);
       // As lottie-web does (preserveAspectRatio "xMidYMid slice") with a file of another shape than it declares.
-      bytes.set(key, fitImage(kit, file, asset, 'cover', { label, code: 'TEMPLATE_INVALID' }));
+      bytes.set(key, fitImage(kit, file, asset, 'cover', source));
     }
     Object.assign(asset, { u: '', p: key, e: 0 });
   }
@@ -88,6 +94,8 @@ async function readAsset(
 interface ImageSource {
   readonly label: string;
   readonly code: 'MEDIA_INVALID' | 'TEMPLATE_INVALID';
+  /** Pixels of the output for one of the animation. */
+  readonly scale: number;
 }
 
 /** A picture in the shape of its asset: as it is when it has that shape, else contained, covering or stretched. */
@@ -103,7 +111,7 @@ function fitImage(
     const [width, height] = [asset.w || image.width(), asset.h || image.height()];
     const isSameShape = Math.abs(image.width() / image.height() / (width / height) - 1) < 0.01;
     if (isSameShape) return file;
-    return drawFitted(kit, image, width, height, fit);
+    return drawFitted(kit, image, { width, height, fit, scale: source.scale });
   } finally {
     image.delete();
   }
@@ -112,17 +120,16 @@ function fitImage(
 function drawFitted(
   kit: CanvasKit,
   image: Image,
-  width: number,
-  height: number,
-  fit: 'contain' | 'cover' | 'stretch',
+  target: { width: number; height: number; fit: 'contain' | 'cover' | 'stretch'; scale: number },
 ): Uint8Array {
+  const { width, height, fit, scale } = target;
   const [sx, sy] = [width / image.width(), height / image.height()];
   const even = fit === 'contain' ? Math.min(sx, sy) : Math.max(sx, sy);
   const [scaleX, scaleY] = fit === 'stretch' ? [sx, sy] : [even, even];
-  // Enough pixels that the picture loses none, within limits.
+  // No more than the picture has, nor than the output can show: encoding it again is most of the work here.
   const more = Math.min(
-    MAX_OVERSAMPLING,
     Math.max(1, 1 / Math.max(scaleX, scaleY)),
+    Math.max(1, OVERSAMPLING * scale),
     Math.sqrt(MAX_PIXELS / 4 / (width * height)),
   );
   const surface = kit.MakeSurface(

@@ -47,6 +47,7 @@ export async function prepare(
   const images = await prepareImages(kit, lottie, bound, {
     dir: request.bundleDir,
     lottieFile: section.file,
+    scale: Math.max(request.output.width / lottie.w, request.output.height / lottie.h),
   });
   const assets = new Map([...images, ...useFonts(kit, lottie, fonts)]);
   const animation = kit.MakeManagedAnimation(JSON.stringify(lottie), toBuffers(assets));
