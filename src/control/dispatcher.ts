@@ -116,6 +116,11 @@ export class Dispatcher {
     }
   }
 
+  /** The node is gone: its polls are answered with nothing. */
+  nodeRemoved(nodeId: string): void {
+    for (const waiter of [...this.#waiters.ofNode(nodeId)]) this.#giveUp(waiter);
+  }
+
   /** Who may take what has changed in a way that concerns more than one node: soon, all waiters ask again. */
   sweep(): void {
     if (this.#sweepDue || this.#closed || this.#waiters.count === 0) return;

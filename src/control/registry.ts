@@ -114,6 +114,8 @@ export class Registry {
   claims(entry: NodeEntry): boolean {
     const { record } = entry;
     return (
+      // A removed node may still have a poll open.
+      this.#nodes.get(entry.id) === entry &&
       entry.facts !== null &&
       entry.liveness === 'online' &&
       record.intent === 'enabled' &&

@@ -1,5 +1,12 @@
 /** How a route of the contract is registered: authentication, validation and documentation from one declaration. */
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, HTTPMethods } from 'fastify';
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+  HTTPMethods,
+  RouteOptions,
+} from 'fastify';
 import { z } from 'zod';
 import { FlatrenderError } from '../lib/errors.ts';
 import { ErrorAnswer } from '../protocol/names.ts';
@@ -76,9 +83,8 @@ export class Routes {
     if (spec.query) schema.querystring = spec.query;
     if (spec.params) schema.params = spec.params;
     const { parseBody } = spec;
-    this.#app.route({
-      // HEAD comes with GET of objects: clients ask for size and digest.
-      method: (name === 'getObject' ? ['GET', 'HEAD'] : method) as HTTPMethods,
+    const options: RouteOptions = {
+      method: method as HTTPMethods,
       url: path,
       schema,
       ...(spec.bodyLimit === undefined ? {} : { bodyLimit: spec.bodyLimit }),
@@ -104,7 +110,10 @@ export class Routes {
           },
         }),
       ...this.#authOf(auth),
-    });
+    };
+    this.#app.route(options);
+    // Clients ask for the size and digest of an object; in the description that belongs to GET.
+    if (name === 'getObject') this.#app.route({ ...options, method: 'HEAD', schema: { hide: true } });
   }
 
   #authOf(auth: (typeof ROUTES)[RouteName]['auth']) {

@@ -281,3 +281,18 @@ test('a batch is all or nothing, and an idempotency key makes it once', async ()
   assert.equal(other.body.error.code, 'IDEMPOTENCY_CONFLICT');
   assert.equal((await farm.call('GET', `/v1/jobs?batch=${first.body.batch}`)).body.jobs.length, 2);
 });
+
+test('a node that is removed while it waits gets nothing more, and its tasks go to others', async () => {
+  await using farm = await startTestControl();
+  await farm.addTemplate();
+  const [gone, node] = [await farm.addNode('gone'), await farm.addNode('studio-1')];
+  const job = await farm.submit();
+  const { task } = (await farm.asNode(gone, '/v1/agent/claim', claimBody())).body;
+  const waiting = farm.asNode(gone, '/v1/agent/claim', claimBody(60_000));
+  const other = farm.asNode(node, '/v1/agent/claim', claimBody(60_000));
+  await untilWaiting(farm, 2);
+  assert.equal((await farm.call('DELETE', '/v1/nodes/gone')).status, 204);
+  assert.equal((await waiting).status, 204);
+  const taken = (await other).body.task;
+  assert.deepEqual([taken.id, taken.epoch, taken.jobId], [task.id, task.epoch + 1, job]);
+});

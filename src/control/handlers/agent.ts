@@ -205,7 +205,12 @@ async function claimAnswer(
   jobChanged(control, job.id);
   nodeChanged(control, entry.id);
   const engine = entry.facts && chooseEngine(task.requirement, entry.facts);
-  if (!engine) throw new Error(`node ${entry.id} was given ${task.id} without having an engine for it`);
+  if (!engine) {
+    // It registered with fewer engines while this was under way.
+    const fence: Fence = { taskId: task.id, epoch: task.epoch, nodeId: entry.id };
+    afterReport(control, await control.store.release(fence, 'the node lost the engine', now), 'interrupted');
+    throw new FlatrenderError('UNAVAILABLE', `node "${entry.id}" has no engine for ${task.id} any more`);
+  }
   const sign = { ttlSeconds: config.objects.presignTtlSeconds, baseUrl };
   return {
     task: {

@@ -65,6 +65,7 @@ export function nodeRoutes(routes: Routes, control: Control): void {
       const changes = await store.removeNode(params.id, clock.now());
       registry.remove(params.id);
       nodeAuth.forget(params.id);
+      dispatcher.nodeRemoved(params.id);
       logger.info('node.removed', { nodeId: params.id, by: token.name, tasks: changes.length });
       for (const change of changes) afterChange(control, change);
       dispatcher.sweep();
