@@ -31,16 +31,26 @@ test('control init makes everything once, says "already" afterwards, and never a
     assert.deepEqual([...new Set(Object.values(results(plan.json)))], ['would create']);
     assert.equal(existsSync(paths.directory), false, 'a dry run writes nothing');
 
-    const first = await runCliJson<InitJson>(['control', 'init', '--yes', '--port', '18123', '--name', 'studio'], { home });
+    const first = await runCliJson<InitJson>(
+      ['control', 'init', '--yes', '--port', '18123', '--name', 'studio'],
+      { home },
+    );
     assert.equal(first.exitCode, 0);
     assert.match(String(first.json.token), /^fr_[A-Za-z0-9_-]{43}$/);
     assert.deepEqual([...new Set(Object.values(results(first.json)))], ['created']);
     if (process.platform !== 'win32') {
-      for (const file of [paths.farmSecret, paths.clientConfig]) assert.equal(statSync(file).mode & 0o777, 0o600, file);
+      for (const file of [paths.farmSecret, paths.clientConfig])
+        assert.equal(statSync(file).mode & 0o777, 0o600, file);
     }
     assert.match(readFileSync(paths.config, 'utf8'), /# Address to listen on[\s\S]*port: 18123/);
-    assert.deepEqual(JSON.parse(readFileSync(paths.clientConfig, 'utf8')), { url: 'http://127.0.0.1:18123', token: first.json.token });
-    assert.ok(!readFileSync(join(paths.directory, 'flatrender.db')).includes(String(first.json.token)), 'only its hash is stored');
+    assert.deepEqual(JSON.parse(readFileSync(paths.clientConfig, 'utf8')), {
+      url: 'http://127.0.0.1:18123',
+      token: first.json.token,
+    });
+    assert.ok(
+      !readFileSync(join(paths.directory, 'flatrender.db')).includes(String(first.json.token)),
+      'only its hash is stored',
+    );
 
     const secret = readFileSync(paths.farmSecret, 'utf8');
     const second = await runCliJson<InitJson>(['control', 'init', '--yes'], { home });
@@ -81,17 +91,26 @@ test('in the background it is started, shown, and stopped; a pid file that was l
   withHome(async (home) => {
     await runCli(['control', 'init', '--yes'], { home });
     const paths = homePaths(join(home, '.flatrender'));
-    const status = () => runCliJson<{ running: boolean; pid: number | null; url: string | null }>(['control', 'status'], { home });
+    const status = () =>
+      runCliJson<{ running: boolean; pid: number | null; url: string | null }>(['control', 'status'], {
+        home,
+      });
     assert.deepEqual([(await status()).exitCode, (await status()).json.running], [1, false]);
     // The number of a process that is none of ours.
     writeFileSync(paths.controlPid, `${process.pid}\n`);
     assert.equal((await status()).json.running, false);
 
-    const started = await runCliJson<{ url: string; pid: number }>(['control', 'run', '--daemon', '--port', '0'], { home });
+    const started = await runCliJson<{ url: string; pid: number }>(
+      ['control', 'run', '--daemon', '--port', '0'],
+      { home },
+    );
     assert.equal(started.exitCode, 0, started.stderr);
     try {
       const shown = await status();
-      assert.deepEqual([shown.exitCode, shown.json.pid, shown.json.url], [0, started.json.pid, started.json.url]);
+      assert.deepEqual(
+        [shown.exitCode, shown.json.pid, shown.json.url],
+        [0, started.json.pid, started.json.url],
+      );
       assert.equal(readFileSync(paths.controlPid, 'utf8'), `${started.json.pid}\n`);
       const again = await runCliJson<{ error: { code: string } }>(['control', 'run', '--daemon'], { home });
       assert.equal(again.json.error.code, 'ALREADY_RUNNING');
@@ -107,7 +126,10 @@ test('a start in the background that fails shows why', () =>
   withHome(async (home) => {
     await runCli(['control', 'init', '--yes'], { home });
     const config = homePaths(join(home, '.flatrender')).config;
-    writeFileSync(config, readFileSync(config, 'utf8').replace('cron: 17 * * * *', 'cron: "whenever it suits"'));
+    writeFileSync(
+      config,
+      readFileSync(config, 'utf8').replace('cron: 17 * * * *', 'cron: "whenever it suits"'),
+    );
     const result = await runCli(['control', 'run', '--daemon', '--port', '0'], { home });
     assert.equal(result.exitCode, 1);
     assert.match(result.stderr, /ended while it started[\s\S]*retention\.cron: "whenever it suits"/);
