@@ -173,11 +173,15 @@ export function isErrorCode(code: string): code is ErrorCode {
 /** Rebuilds an error that came over the wire or out of a child process; an unknown code becomes INTERNAL. */
 export function errorFromBody(body: ErrorBody): FlatrenderError {
   const known = isErrorCode(body.code);
-  return new FlatrenderError(known ? body.code : 'INTERNAL', known ? body.message : `${body.code}: ${body.message}`, {
-    hint: body.hint,
-    details: body.details,
-    retryable: body.retryable,
-  });
+  return new FlatrenderError(
+    known ? body.code : 'INTERNAL',
+    known ? body.message : `${body.code}: ${body.message}`,
+    {
+      hint: body.hint,
+      details: body.details,
+      retryable: body.retryable,
+    },
+  );
 }
 
 /** Any thrown value as a FlatrenderError; what is not one already is a bug and becomes INTERNAL. */

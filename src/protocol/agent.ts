@@ -21,7 +21,11 @@ export const AgentSettings = z.object({
   leaseMs: z.int().positive(),
   claimWaitMs: z.int().positive().describe('longest long-poll'),
   previewMs: z.int().positive().describe('shortest time between two previews of a task'),
-  progressMs: z.int().positive().optional().describe('heartbeat interval while frames are rendered; default: a fifth of heartbeatMs, at least 1 s'),
+  progressMs: z
+    .int()
+    .positive()
+    .optional()
+    .describe('heartbeat interval while frames are rendered; default: a fifth of heartbeatMs, at least 1 s'),
   keepRenderingMs: z.int().positive().describe('how long to go on rendering while cut off'),
 });
 export type AgentSettings = z.infer<typeof AgentSettings>;

@@ -10,17 +10,37 @@ export const JobState = z.enum(['scheduled', 'queued', 'running', 'succeeded', '
 export type JobState = z.infer<typeof JobState>;
 
 /** How one claim of a task ended; null while it runs. */
-export const AttemptOutcome = z.enum(['succeeded', 'failed', 'interrupted', 'lost', 'cancelled', 'superseded']);
+export const AttemptOutcome = z.enum([
+  'succeeded',
+  'failed',
+  'interrupted',
+  'lost',
+  'cancelled',
+  'superseded',
+]);
 export type AttemptOutcome = z.infer<typeof AttemptOutcome>;
 
 /** What the node is doing for a task, in order. */
-export const TaskPhase = z.enum(['claimed', 'download', 'prepare', 'render', 'encode', 'verify', 'upload', 'done']);
+export const TaskPhase = z.enum([
+  'claimed',
+  'download',
+  'prepare',
+  'render',
+  'encode',
+  'verify',
+  'upload',
+  'done',
+]);
 export type TaskPhase = z.infer<typeof TaskPhase>;
 
 /** A file given as an input, stored once under its sha256 (`assets/<sha256>`). */
 export const AssetRef = z.object({
   asset: Sha256,
-  name: z.string().min(1).max(255).describe('the file name the user gave, for messages and the extension only'),
+  name: z
+    .string()
+    .min(1)
+    .max(255)
+    .describe('the file name the user gave, for messages and the extension only'),
   sizeBytes: z.int().nonnegative(),
 });
 export type AssetRef = z.infer<typeof AssetRef>;
@@ -38,10 +58,17 @@ export const OutputSpec = z.object({
   width: z.int().min(2).max(16_384),
   height: z.int().min(2).max(16_384),
   fps: z.number().min(1).max(240),
-  durationSeconds: z.number().positive().max(86_400).nullable().describe('null: follows the input named in durationFrom'),
+  durationSeconds: z
+    .number()
+    .positive()
+    .max(86_400)
+    .nullable()
+    .describe('null: follows the input named in durationFrom'),
   durationFrom: InputName.nullable().describe('audio or video input that gives the length'),
   atSeconds: z.number().nonnegative().nullable().describe('the instant of a still; null: the middle'),
-  fit: z.enum(['contain', 'cover', 'stretch']).describe('how a composition of another aspect ratio fills the frame'),
+  fit: z
+    .enum(['contain', 'cover', 'stretch'])
+    .describe('how a composition of another aspect ratio fills the frame'),
   background: z.string().describe('#rrggbb behind transparent and letterboxed areas'),
   quality: z.int().min(0).max(51).describe('x264/vp9 constant rate factor'),
 });
@@ -53,13 +80,21 @@ export const JobRequest = z
     template: Name,
     version: Version.optional().describe('default: the newest pushed version'),
     inputs: InputValues.default({}),
-    outputs: z.array(Name).min(1).max(16).optional().describe('output or preset names; default: the manifest’s first'),
+    outputs: z
+      .array(Name)
+      .min(1)
+      .max(16)
+      .optional()
+      .describe('output or preset names; default: the manifest’s first'),
     name: z.string().max(200).optional(),
     priority: z.int().min(0).max(100).default(50),
     runAt: Instant.optional().describe('do not start before'),
     node: Name.optional().describe('render on this node'),
     fallback: z.boolean().default(true).describe('with node: may another take it when that one is offline'),
-    webhook: z.url({ protocol: /^https?$/ }).max(2048).optional(),
+    webhook: z
+      .url({ protocol: /^https?$/ })
+      .max(2048)
+      .optional(),
     tags: z.array(Name).max(16).default([]).describe('node tags it needs'),
   })
   .strict();
@@ -159,14 +194,22 @@ export type SubmitAnswer = z.infer<typeof SubmitAnswer>;
 
 /** `GET /v1/jobs/:id/output`: where to fetch each finished output. */
 export const OutputAnswer = z.object({
-  outputs: z.array(TaskResult.extend({ task: z.string(), name: z.string(), fileName: z.string(), url: z.string() })),
+  outputs: z.array(
+    TaskResult.extend({ task: z.string(), name: z.string(), fileName: z.string(), url: z.string() }),
+  ),
 });
 export type OutputAnswer = z.infer<typeof OutputAnswer>;
 
 /** `GET /v1/jobs/:id/log?after=`: log text from a cursor on. */
 export const LogAnswer = z.object({
   lines: z.array(
-    z.object({ task: z.string(), epoch: z.int(), at: Instant, stream: z.enum(['agent', 'engine']), line: z.string() }),
+    z.object({
+      task: z.string(),
+      epoch: z.int(),
+      at: Instant,
+      stream: z.enum(['agent', 'engine']),
+      line: z.string(),
+    }),
   ),
   next: z.string().describe('cursor for the next call'),
   ended: z.boolean().describe('the job is over: nothing more will come'),

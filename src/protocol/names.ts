@@ -3,18 +3,27 @@ import { z } from 'zod';
 /** A node, template, input or output name: what people type, safe in paths, URLs and object keys. */
 export const Name = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, 1 to 63 characters, not starting with a hyphen');
+  .regex(
+    /^[a-z0-9][a-z0-9-]{0,62}$/,
+    'lower-case letters, digits and hyphens, 1 to 63 characters, not starting with a hyphen',
+  );
 
 /** An input's name: a word that is also a valid key in scripts (`title`, `logoImage`, `line_2`). */
 export const InputName = z
   .string()
-  .regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/, 'a letter, then letters, digits or underscores, at most 63 characters');
+  .regex(
+    /^[A-Za-z][A-Za-z0-9_]{0,62}$/,
+    'a letter, then letters, digits or underscores, at most 63 characters',
+  );
 
 /** A semantic version, `major.minor.patch` with an optional pre-release. */
 export const Version = z
   .string()
   .max(64)
-  .regex(/^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})(-[0-9A-Za-z.-]{1,40})?$/, 'a version such as 1.2.0');
+  .regex(
+    /^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})(-[0-9A-Za-z.-]{1,40})?$/,
+    'a version such as 1.2.0',
+  );
 
 /** sha256 in lower-case hex. */
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal characters');

@@ -38,7 +38,16 @@ export const Capabilities = z.object({
 export type Capabilities = z.infer<typeof Capabilities>;
 
 /** What people see of a node, derived from liveness, intent and health. */
-export const NodeStatus = z.enum(['pending', 'ready', 'busy', 'draining', 'drained', 'quarantined', 'suspect', 'offline']);
+export const NodeStatus = z.enum([
+  'pending',
+  'ready',
+  'busy',
+  'draining',
+  'drained',
+  'quarantined',
+  'suspect',
+  'offline',
+]);
 export type NodeStatus = z.infer<typeof NodeStatus>;
 
 export const NodeIntent = z.enum(['enabled', 'draining', 'cordoned']);
@@ -54,7 +63,9 @@ export const NodeView = z.object({
   hostIp: z.string().nullable(),
   agentVersion: z.string().nullable(),
   capabilities: Capabilities.nullable(),
-  running: z.array(z.object({ task: z.string(), phase: z.string().nullable(), frame: z.int(), frames: z.int().nullable() })),
+  running: z.array(
+    z.object({ task: z.string(), phase: z.string().nullable(), frame: z.int(), frames: z.int().nullable() }),
+  ),
   quarantine: z.object({ since: Instant, reason: z.string() }).nullable(),
   blockedTemplates: z.array(z.string()),
   lastSeenAt: Instant.nullable(),

@@ -47,9 +47,9 @@ export interface SignatureParams {
  * Nothing about it is stored; the next generation replaces it.
  */
 export function deriveNodeSecret(farmSecret: Uint8Array, nodeId: string, generation: number): string {
-  return Buffer.from(hkdfSync('sha256', farmSecret, 'flatrender node secret', `${nodeId}\n${generation}`, 32)).toString(
-    'base64url',
-  );
+  return Buffer.from(
+    hkdfSync('sha256', farmSecret, 'flatrender node secret', `${nodeId}\n${generation}`, 32),
+  ).toString('base64url');
 }
 
 /** RFC 9530 digest of a body. */
@@ -110,9 +110,13 @@ export function verifyAnswer(
   expected: { readonly nonce: string; readonly secret: string },
 ): void {
   const refuse = (why: string): never => {
-    throw new FlatrenderError('ANSWER_UNSIGNED', `the answer (HTTP ${answer.status}) is not from this farm's control plane: ${why}`, {
-      hint: 'check ORCHESTRATOR_URL, and NODE_HMAC_SECRET against "flatrender node add <id> --rotate"',
-    });
+    throw new FlatrenderError(
+      'ANSWER_UNSIGNED',
+      `the answer (HTTP ${answer.status}) is not from this farm's control plane: ${why}`,
+      {
+        hint: 'check ORCHESTRATOR_URL, and NODE_HMAC_SECRET against "flatrender node add <id> --rotate"',
+      },
+    );
   };
   let params: SignatureParams;
   try {
@@ -123,7 +127,8 @@ export function verifyAnswer(
   if (params.nonce !== expected.nonce) return refuse('it answers another request');
   const digest = String(answer.headers['content-digest']);
   const input = String(answer.headers['signature-input']).slice('sig1='.length);
-  if (!macMatches(answerBase(answer.status, digest, input), answer.headers, expected.secret)) refuse('its signature is wrong');
+  if (!macMatches(answerBase(answer.status, digest, input), answer.headers, expected.secret))
+    refuse('its signature is wrong');
   if (!digestMatches(answer.body, answer.headers)) refuse('its body was changed');
 }
 
@@ -164,13 +169,21 @@ function parse(headers: HeaderBag, components: string): SignatureParams {
   const input = headers['signature-input'];
   const signature = headers.signature;
   const digest = headers['content-digest'];
-  for (const [name, value] of Object.entries({ 'signature-input': input, signature, 'content-digest': digest })) {
+  for (const [name, value] of Object.entries({
+    'signature-input': input,
+    signature,
+    'content-digest': digest,
+  })) {
     if (value === undefined) throw new FlatrenderError('SIGNATURE_MISSING', `no ${name} header`);
-    if (typeof value !== 'string') throw new FlatrenderError('SIGNATURE_INVALID', `more than one ${name} header`);
+    if (typeof value !== 'string')
+      throw new FlatrenderError('SIGNATURE_INVALID', `more than one ${name} header`);
   }
   const match = INPUT_FORM.exec(String(input));
   if (match === null || match[1] !== components || !SIGNATURE_FORM.test(String(signature))) {
-    throw new FlatrenderError('SIGNATURE_INVALID', 'the signature headers do not have the form that flatrender nodes send');
+    throw new FlatrenderError(
+      'SIGNATURE_INVALID',
+      'the signature headers do not have the form that flatrender nodes send',
+    );
   }
   return { created: Number(match[2]), nonce: String(match[3]), keyId: String(match[4]) };
 }

@@ -17,7 +17,11 @@ export type TokenView = z.infer<typeof TokenView>;
 export const TokenList = z.object({ tokens: z.array(TokenView) });
 
 export const TokenRequest = z
-  .object({ name: z.string().min(1).max(100), role: TokenRole, expiresInSeconds: z.int().positive().optional() })
+  .object({
+    name: z.string().min(1).max(100),
+    role: TokenRole,
+    expiresInSeconds: z.int().positive().optional(),
+  })
   .strict();
 export type TokenRequest = z.infer<typeof TokenRequest>;
 /** The token itself is shown this once; the store keeps its hash. */
