@@ -109,27 +109,31 @@ export function verifyAnswer(
   answer: { readonly status: number; readonly headers: HeaderBag; readonly body: Uint8Array | string },
   expected: { readonly nonce: string; readonly secret: string },
 ): void {
-  const refuse = (why: string): never => {
-    throw new FlatrenderError(
-      'ANSWER_UNSIGNED',
-      `the answer (HTTP ${answer.status}) is not from this farm's control plane: ${why}`,
-      {
-        hint: 'check ORCHESTRATOR_URL, and NODE_HMAC_SECRET against "flatrender node add <id> --rotate"',
-      },
-    );
-  };
+  const why = whyNotOurs(answer, expected);
+  if (why === null) return;
+  throw new FlatrenderError(
+    'ANSWER_UNSIGNED',
+    `the answer (HTTP ${answer.status}) is not from this farm's control plane: ${why}`,
+    { hint: 'check ORCHESTRATOR_URL, and NODE_HMAC_SECRET against "flatrender node add <id> --rotate"' },
+  );
+}
+
+function whyNotOurs(
+  answer: { readonly status: number; readonly headers: HeaderBag; readonly body: Uint8Array | string },
+  expected: { readonly nonce: string; readonly secret: string },
+): string | null {
   let params: SignatureParams;
   try {
     params = parse(answer.headers, ANSWER_COMPONENTS);
   } catch (error) {
-    return refuse(error instanceof Error ? error.message : 'unreadable signature');
+    return error instanceof Error ? error.message : 'unreadable signature';
   }
-  if (params.nonce !== expected.nonce) return refuse('it answers another request');
+  if (params.nonce !== expected.nonce) return 'it answers another request';
   const digest = String(answer.headers['content-digest']);
   const input = String(answer.headers['signature-input']).slice('sig1='.length);
   if (!macMatches(answerBase(answer.status, digest, input), answer.headers, expected.secret))
-    refuse('its signature is wrong');
-  if (!digestMatches(answer.body, answer.headers)) refuse('its body was changed');
+    return 'its signature is wrong';
+  return digestMatches(answer.body, answer.headers) ? null : 'its body was changed';
 }
 
 function paramsText(components: string, created: number, nonce: string, keyId: string): string {
