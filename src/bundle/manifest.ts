@@ -1,6 +1,6 @@
 /** `template.yaml`: the schema of a template's manifest. */
 import { z } from 'zod';
-import { InputName, Name, Version } from '../protocol/names.ts';
+import { EngineName, InputName, Name, Version } from '../protocol/names.ts';
 import { PRESETS, type PresetName } from './presets.ts';
 
 /** A path inside the bundle: relative, forward slashes, no `..`. */
@@ -295,6 +295,19 @@ const Composition = z
   })
   .strict();
 
+/** What the template asks of a node; without it any node with one of the engines will do. */
+const Requires = z
+  .object({
+    engines: z
+      .partialRecord(EngineName, z.string().regex(/^\d+(\.\d+){0,3}$/, 'a version such as 5.1'))
+      .optional()
+      .describe('oldest version of an engine that will do'),
+    memoryMb: z.int().positive().optional().describe('memory of the machine'),
+    vramMb: z.int().positive().optional().describe('memory of the graphics card'),
+    tags: z.array(Name).max(16).optional().describe('tags a node must have (NODE_TAGS)'),
+  })
+  .strict();
+
 /** The manifest as written; {@link parseManifest} in `manifest-file.ts` adds the checks across fields. */
 export const ManifestSchema = z
   .object({
@@ -317,6 +330,9 @@ export const ManifestSchema = z
         'at least one engine',
       )
       .describe('what can render it; a node uses the first that it has'),
+    requires: Requires.optional().describe(
+      'what it asks of a node; default: one of the engines, nothing else',
+    ),
     outputs: z
       .array(OutputDefinition)
       .min(1)

@@ -221,7 +221,13 @@ function factsOf(record: NodeRecord): NodeFacts | null {
   return {
     id: record.id,
     roles: record.roles,
-    engines: record.capabilities.engines.filter((engine) => engine.available).map((engine) => engine.name),
+    engines: Object.fromEntries(
+      record.capabilities.engines
+        .filter((engine) => engine.available)
+        .map((engine) => [engine.name, engine.version ?? '']),
+    ),
+    memoryMb: record.capabilities.system.memory.total,
+    vramMb: record.capabilities.system.gpu?.vram.total ?? 0,
     tags: record.capabilities.tags,
     blockedTemplates: record.blockedTemplates,
   };

@@ -28,7 +28,15 @@ export interface Group {
   readonly busy: Set<Waiter>;
 }
 
-const NOTHING: NodeFacts = { id: '', roles: [], engines: [], tags: [], blockedTemplates: [] };
+const NOTHING: NodeFacts = {
+  id: '',
+  roles: [],
+  engines: {},
+  memoryMb: 0,
+  vramMb: 0,
+  tags: [],
+  blockedTemplates: [],
+};
 
 /** All waiters; each is in exactly one group, as idle or busy. */
 export class Waiters {
@@ -91,7 +99,8 @@ export class Waiters {
 
   groupOf({ facts }: NodeEntry): Group {
     const known = facts ?? NOTHING;
-    const key = JSON.stringify([known.roles, known.engines, known.tags, known.blockedTemplates]);
+    const { id: _, ...abilities } = known;
+    const key = JSON.stringify(abilities);
     return this.#groups.get(key) ?? { key, facts: known, idle: new Set(), busy: new Set() };
   }
 

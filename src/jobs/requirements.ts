@@ -8,6 +8,11 @@ export interface Requirement {
   readonly role: Role;
   /** Any of these will do, best first. */
   readonly engines: readonly EngineName[];
+  /** The oldest version of an engine that will do, for engines where it matters. */
+  readonly minVersions?: Readonly<Partial<Record<EngineName, string>>>;
+  /** Memory of the machine and of its graphics card, MB. */
+  readonly memoryMb?: number;
+  readonly vramMb?: number;
   readonly template: string;
   /** Tags a node must have, sorted. */
   readonly tags: readonly string[];
@@ -23,22 +28,31 @@ export interface Requirement {
 export interface NodeFacts {
   readonly id: string;
   readonly roles: readonly Role[];
-  readonly engines: readonly EngineName[];
+  /** Available engines and their versions; '' when the engine has none. */
+  readonly engines: Readonly<Partial<Record<EngineName, string>>>;
+  /** In all, MB. */
+  readonly memoryMb: number;
+  readonly vramMb: number;
   readonly tags: readonly string[];
   readonly blockedTemplates: readonly string[];
 }
 
 /** The canonical text of a requirement: equal requirements give equal text. */
 export function requirementKey(requirement: Requirement): string {
-  const { role, engines, template, tags, node, fallback, avoid } = requirement;
-  return JSON.stringify([role, engines, template, [...tags].sort(), node, node === null || fallback, avoid]);
+  const { role, engines, template, tags, node, fallback, avoid, minVersions, memoryMb, vramMb } = requirement;
+  const versions = Object.entries(minVersions ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  const machine = [versions, memoryMb ?? 0, vramMb ?? 0];
+  const place = [node, node === null || fallback, avoid];
+  return JSON.stringify([role, engines, template, [...tags].sort(), ...place, ...machine]);
 }
 
-/** Whether the node could ever run such a task: role, engine, tags, template; not `node` or `avoid`. */
+/** Whether the node could ever run such a task: role, engine, memory, tags, template; not `node` or `avoid`. */
 export function isCapable(requirement: Requirement, node: NodeFacts): boolean {
   return (
     node.roles.includes(requirement.role) &&
-    requirement.engines.some((engine) => node.engines.includes(engine)) &&
+    chooseEngine(requirement, node) !== null &&
+    (requirement.memoryMb ?? 0) <= node.memoryMb &&
+    (requirement.vramMb ?? 0) <= node.vramMb &&
     requirement.tags.every((tag) => node.tags.includes(tag)) &&
     !node.blockedTemplates.includes(requirement.template)
   );
@@ -61,7 +75,24 @@ export function mayTake(requirement: Requirement, node: NodeFacts, available: It
   return true;
 }
 
-/** The engine a node renders such a task with: the first of the requirement that it has. */
+/** The engine a node renders such a task with: the first of the requirement that it has, new enough. */
 export function chooseEngine(requirement: Requirement, node: NodeFacts): EngineName | null {
-  return requirement.engines.find((engine) => node.engines.includes(engine)) ?? null;
+  for (const engine of requirement.engines) {
+    const version = node.engines[engine];
+    if (version === undefined) continue;
+    const minimum = requirement.minVersions?.[engine];
+    if (minimum === undefined || isAtLeast(version, minimum)) return engine;
+  }
+  return null;
+}
+
+/** Whether a program's version is `minimum` or newer, by its leading numbers: `5.1.9-0+deb12u1` is at least `5.1`. */
+export function isAtLeast(version: string, minimum: string): boolean {
+  const numbers = (text: string): number[] => (/\d+(\.\d+)*/.exec(text)?.[0] ?? '').split('.').map(Number);
+  const has = numbers(version);
+  for (const [i, wanted] of numbers(minimum).entries()) {
+    const difference = (has[i] ?? 0) - wanted;
+    if (difference !== 0) return difference > 0;
+  }
+  return true;
 }

@@ -51,7 +51,7 @@ export interface TestControl extends AsyncDisposable {
   addNode(id: string, engines?: EngineName[], more?: { tags?: string[] }): Promise<TestNode>;
   asNode(node: TestNode, path: string, body: unknown, options?: SignOptions): Promise<TestAnswer>;
   /** A template of the mock engine with a text and an image input. */
-  addTemplate(name?: string): Promise<void>;
+  addTemplate(name?: string, changes?: Record<string, unknown>): Promise<void>;
   submit(body?: Record<string, unknown>): Promise<string>;
   /** Closes it and starts it again on the same directory. */
   restart(): Promise<void>;
@@ -130,13 +130,13 @@ export async function startTestControl(
         body: raw.length === 0 ? null : JSON.parse(raw.toString()),
       };
     },
-    async addTemplate(name = 'mock-template') {
+    async addTemplate(name = 'mock-template', changes = {}) {
       await running.control.store.putTemplate({
         name,
         version: '1.0.0',
         sha256: 'b'.repeat(64),
         sizeBytes: 10,
-        manifest: manifestOf(name),
+        manifest: { ...manifestOf(name), ...changes },
         pushedAt: clock.now(),
       });
       running.control.templates.changed();

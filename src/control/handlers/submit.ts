@@ -112,8 +112,9 @@ async function newJob(
   const requirement: Requirement = {
     role: 'render',
     engines: enginesOf(manifest),
+    ...machineOf(manifest),
     template: record.name,
-    tags: [...new Set(request.tags)].sort(),
+    tags: [...new Set([...request.tags, ...(manifest.requires?.tags ?? [])])].sort(),
     node: request.node ?? null,
     fallback: request.node === undefined || request.fallback,
     avoid: null,
@@ -146,6 +147,13 @@ function enginesOf(manifest: Manifest): EngineName[] {
   return ENGINE_ORDER.filter((name) => has[name] !== undefined);
 }
 
+/** What the template asks of a machine; nothing is said where nothing is asked, so that classes stay few. */
+function machineOf({ requires }: Manifest): Pick<Requirement, 'minVersions' | 'memoryMb' | 'vramMb'> {
+  if (requires === undefined) return {};
+  const { engines, memoryMb, vramMb } = requires;
+  return { minVersions: engines, memoryMb, vramMb };
+}
+
 async function requireAssets(control: Control, inputs: NewJob['inputs']): Promise<void> {
   for (const { asset, name, sizeBytes } of assetsOf(inputs)) {
     // Noted first: from here on the clean-up leaves the file alone.
@@ -166,11 +174,21 @@ function warningFor(control: Control, jobs: readonly NewJob[]): string | null {
   for (const job of jobs) {
     const requirement = job.tasks[0]?.requirement;
     if (!requirement || control.registry.isAnyCapable(requirement)) continue;
-    const engines = requirement.engines.join(' or ');
-    const tags = requirement.tags.length === 0 ? '' : ` and the tags ${requirement.tags.join(', ')}`;
-    return `no node can render ${job.template} (it needs ${engines}${tags}): the job waits for one`;
+    return `no node can render ${job.template} (it needs ${needsOf(requirement)}): the job waits for one`;
   }
   return null;
+}
+
+function needsOf({ engines, minVersions, memoryMb, vramMb, tags }: Requirement): string {
+  const named = engines.map((name) => (minVersions?.[name] ? `${name} ${minVersions[name]}` : name));
+  return [
+    named.join(' or '),
+    memoryMb ? `${memoryMb} MB of memory` : '',
+    vramMb ? `${vramMb} MB of video memory` : '',
+    tags.length > 0 ? `the tags ${tags.join(', ')}` : '',
+  ]
+    .filter((need) => need !== '')
+    .join(' and ');
 }
 
 function inBatch(error: unknown, index: number): unknown {

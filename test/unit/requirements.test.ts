@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  chooseEngine,
+  isAtLeast,
+  isCapable,
+  mayTake,
+  type NodeFacts,
+  type Requirement,
+  requirementKey,
+} from '../../src/jobs/requirements.ts';
+
+const need: Requirement = {
+  role: 'render',
+  engines: ['aerender', 'lottie'],
+  template: 'card',
+  tags: [],
+  node: null,
+  fallback: true,
+  avoid: null,
+};
+
+function node(id: string, changes: Partial<NodeFacts> = {}): NodeFacts {
+  return {
+    id,
+    roles: ['render'],
+    engines: { lottie: '0.42.0' },
+    memoryMb: 16_000,
+    vramMb: 0,
+    tags: [],
+    blockedTemplates: [],
+    ...changes,
+  };
+}
+
+test('a node is capable when it has the role, one of the engines, the memory and every tag', () => {
+  const cases: [string, Partial<Requirement>, Partial<NodeFacts>, boolean][] = [
+    ['plain', {}, {}, true],
+    ['another role', { role: 'builder' }, {}, false],
+    ['no such engine', { engines: ['ffmpeg'] }, {}, false],
+    ['enough memory', { memoryMb: 16_000 }, {}, true],
+    ['too little memory', { memoryMb: 16_001 }, {}, false],
+    ['no graphics card', { vramMb: 4000 }, {}, false],
+    ['a graphics card', { vramMb: 4000 }, { vramMb: 8000 }, true],
+    ['a tag missing', { tags: ['fast', 'gpu'] }, { tags: ['gpu'] }, false],
+    ['all tags', { tags: ['fast', 'gpu'] }, { tags: ['gpu', 'fast', 'x'] }, true],
+    ['engine too old', { minVersions: { lottie: '0.43' } }, {}, false],
+    ['engine new enough', { minVersions: { lottie: '0.42' } }, {}, true],
+    ['a minimum for an engine it does not have', { minVersions: { aerender: '24' } }, {}, true],
+    ['template blocked', {}, { blockedTemplates: ['card'] }, false],
+  ];
+  for (const [name, wants, has, expected] of cases) {
+    assert.equal(isCapable({ ...need, ...wants }, node('a', has)), expected, name);
+  }
+});
+
+test('the engine is the first of the requirement that the node has in a version that will do', () => {
+  const both = node('a', { engines: { lottie: '0.42.0', aerender: '23.6' } });
+  assert.equal(chooseEngine(need, both), 'aerender');
+  assert.equal(chooseEngine({ ...need, minVersions: { aerender: '24' } }, both), 'lottie');
+  assert.equal(chooseEngine({ ...need, engines: ['ffmpeg'] }, both), null);
+});
+
+test('versions compare by their leading numbers', () => {
+  const cases: [string, string, boolean][] = [
+    ['5.1.9-0+deb12u1', '5.1', true],
+    ['5.1', '5.1.0', true],
+    ['n7.0-12-gabc', '5.1', true],
+    ['5.0.9', '5.1', false],
+    ['10.0', '9.9', true],
+    ['', '1', false],
+  ];
+  for (const [version, minimum, expected] of cases) {
+    assert.equal(isAtLeast(version, minimum), expected, `${version} >= ${minimum}`);
+  }
+});
+
+test('a task for a node by name waits for it, or with fallback goes elsewhere while that one is away', () => {
+  const [a, b] = [node('a'), node('b')];
+  const strict = { ...need, node: 'a', fallback: false };
+  const loose = { ...need, node: 'a', fallback: true };
+  assert.equal(mayTake(strict, a, [a, b]), true);
+  assert.equal(mayTake(strict, b, [b]), false, 'never elsewhere');
+  assert.equal(mayTake(loose, b, [a, b]), false, 'not while the chosen one is there');
+  assert.equal(mayTake(loose, b, [b]), true, 'elsewhere while it is away');
+  const unable = node('a', { engines: {} });
+  assert.equal(mayTake(loose, b, [unable, b]), true, 'or cannot render it');
+});
+
+test('a task that failed on a node is left to another capable one, if there is one', () => {
+  const [a, b] = [node('a'), node('b')];
+  const again = { ...need, avoid: 'a' };
+  assert.equal(mayTake(again, a, [a, b]), false);
+  assert.equal(mayTake(again, b, [a, b]), true);
+  assert.equal(mayTake(again, a, [a]), true, 'alone it tries again');
+  assert.equal(mayTake(again, a, [a, node('b', { engines: {} })]), true, 'the other one cannot');
+  assert.equal(
+    mayTake({ ...again, node: 'a', fallback: false }, a, [a, b]),
+    true,
+    'it was asked for by name',
+  );
+});
+
+test('equal requirements have one key, whatever the order of tags and versions', () => {
+  const one = { ...need, tags: ['x', 'y'], minVersions: { lottie: '1', aerender: '24' } };
+  const two = { ...need, tags: ['y', 'x'], minVersions: { aerender: '24', lottie: '1' } };
+  assert.equal(requirementKey(one), requirementKey(two));
+  const others: Partial<Requirement>[] = [
+    { tags: ['x'] },
+    { memoryMb: 1 },
+    { vramMb: 1 },
+    { minVersions: {} },
+    { node: 'a' },
+    { avoid: 'a' },
+    { template: 'other' },
+    { engines: ['lottie'] },
+  ];
+  const keys = new Set(others.map((changes) => requirementKey({ ...one, ...changes })));
+  keys.add(requirementKey(one));
+  assert.equal(keys.size, others.length + 1);
+});
