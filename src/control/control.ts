@@ -16,7 +16,7 @@ import { startBackground } from './background.ts';
 import { ClientAuth } from './client-auth.ts';
 import type { Control } from './context.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { afterChange, nodeChanged } from './effects.ts';
+import { afterChange, afterUndelivered, jobChanged, nodeChanged } from './effects.ts';
 import { Events } from './events.ts';
 import { FinishedUploads } from './finished-uploads.ts';
 import { Leases } from './leases.ts';
@@ -149,7 +149,17 @@ function assemble({ config, logger, clock, farmSecret, store, objects }: Parts):
     logger,
     onExpired: (change) => afterChange(control, change),
   });
-  const dispatcher = new Dispatcher({ store, registry, clock, logger, leaseMs: () => leases.leaseMs });
+  const dispatcher = new Dispatcher({
+    store,
+    registry,
+    clock,
+    logger,
+    leaseMs: () => leases.leaseMs,
+    onUndelivered: (work, nodeId) => void afterUndelivered(control, work, nodeId),
+    onDue: (jobIds) => {
+      for (const id of jobIds) jobChanged(control, id);
+    },
+  });
   const events = new Events({ clock, maxClients: config.limits.eventClients });
   const metrics = new Metrics();
   metrics.watch({ store, registry, leases, dispatcher, events });

@@ -17,6 +17,10 @@ interface DispatcherOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly leaseMs: () => number;
+  /** A node hung up while a task was claimed for it, and does not ask again: nobody would ever miss it. */
+  readonly onUndelivered: (work: JobWithTask, nodeId: string) => void;
+  /** Jobs whose delayed tasks have become due. */
+  readonly onDue: (jobIds: readonly string[]) => void;
 }
 
 interface ClaimCall {
@@ -61,6 +65,7 @@ export class Dispatcher {
         group: this.#waiters.groupOf(entry),
         busy: true,
         again: false,
+        late: false,
         over: false,
         stopTimer: () => undefined,
         resolve,
@@ -71,7 +76,7 @@ export class Dispatcher {
       void this.#attempt(waiter).then(() => {
         if (waiter.over) return;
         if (call.waitMs === 0) this.#finish(waiter, null);
-        else waiter.stopTimer = this.#options.clock.after(call.waitMs, () => this.#giveUp(waiter));
+        else waiter.stopTimer = this.#options.clock.after(call.waitMs, () => this.#timeOut(waiter));
       });
     });
   }
@@ -153,10 +158,11 @@ export class Dispatcher {
     if (this.#closed) return;
     const { store, clock, logger } = this.#options;
     try {
-      const { promoted, nextAt } = await store.promoteDue(clock.now());
+      const { promoted, jobIds, nextAt } = await store.promoteDue(clock.now());
       if (promoted > 0) {
         logger.debug('jobs.due', { tasks: promoted });
         this.sweep();
+        this.#options.onDue(jobIds);
       }
       if (nextAt !== null) this.dueAt(Math.max(nextAt, clock.now() + 1));
     } catch (error) {
@@ -188,13 +194,17 @@ export class Dispatcher {
       return;
     }
     if (waiter.over) {
-      // Nobody to tell: the same claimId asks again and gets it, or the lease runs out.
-      if (work)
-        this.#options.logger.warn('claim.undelivered', { taskId: work.task.id, nodeId: waiter.entry.id });
+      if (work) this.#undelivered(waiter, work);
       return;
     }
     this.#waiters.setBusy(waiter, false);
-    if (work) this.#finish(waiter, work);
+    if (work || waiter.late) this.#finish(waiter, work);
+  }
+
+  #undelivered({ entry, claimId }: Waiter, work: JobWithTask): void {
+    // The same question is asked again already: it is answered with this task.
+    for (const other of this.#waiters.ofNode(entry.id)) if (other.claimId === claimId) return;
+    this.#options.onUndelivered(work, entry.id);
   }
 
   #ask({ entry, claimId }: Waiter): Promise<JobWithTask | null> {
@@ -221,6 +231,12 @@ export class Dispatcher {
       }
     };
     await Promise.all(Array.from({ length: SWEEP_PARALLEL }, work));
+  }
+
+  /** The time is up; an attempt that is under way may still bring a task, and ends the poll. */
+  #timeOut(waiter: Waiter): void {
+    if (waiter.busy) waiter.late = true;
+    else this.#giveUp(waiter);
   }
 
   #giveUp(waiter: Waiter): void {

@@ -1,5 +1,5 @@
 /** What follows from a change in the store: leases, waiters, events, webhooks, metrics. */
-import type { JobRecord, ReportOutcome, TaskChange, TaskRecord } from '../store/store.ts';
+import type { JobRecord, JobWithTask, ReportOutcome, TaskChange, TaskRecord } from '../store/store.ts';
 import type { Control } from './context.ts';
 import { jobView, nodeView } from './views.ts';
 
@@ -47,6 +47,25 @@ export function afterJobCommand(control: Control, job: JobRecord, tasks: readonl
   }
   jobChanged(control, job.id);
   if (job.endedAt !== null) jobEndedNow(control, job);
+}
+
+/** A node went away while a task was being given to it: the task goes back at once, at no cost. */
+export async function afterUndelivered(
+  control: Control,
+  { task }: JobWithTask,
+  nodeId: string,
+): Promise<void> {
+  const { leases, store, clock, logger } = control;
+  logger.warn('claim.undelivered', { taskId: task.id, nodeId });
+  // Should handing it back fail, the lease runs out like any other.
+  leases.hold(task, nodeId, task.leaseUntil ?? clock.now() + leases.leaseMs);
+  const fence = { taskId: task.id, epoch: task.epoch, nodeId };
+  try {
+    const reason = `node "${nodeId}" hung up before it got the task`;
+    afterReport(control, await store.release(fence, reason, clock.now()), 'interrupted');
+  } catch (error) {
+    logger.warn('claim.not-handed-back', { taskId: task.id, nodeId, error });
+  }
 }
 
 /** Publishes the job's new state. Always read from the store: events of a job come in the order of its states. */

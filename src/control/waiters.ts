@@ -12,6 +12,8 @@ export interface Waiter {
   busy: boolean;
   /** Something came up meanwhile: ask the store once more. */
   again: boolean;
+  /** Its time was up while it was busy. */
+  late: boolean;
   /** Answered, timed out or gone: deliver nothing more. */
   over: boolean;
   stopTimer: () => void;

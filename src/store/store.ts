@@ -253,8 +253,12 @@ export interface Store {
     id: string,
     now: number,
   ): Promise<{ readonly job: JobRecord; readonly tasks: readonly TaskRecord[] }>;
-  /** Moves delayed tasks whose time has come into the queue; returns how many and when the next is due. */
-  promoteDue(now: number): Promise<{ readonly promoted: number; readonly nextAt: number | null }>;
+  /** Moves delayed tasks whose time has come into the queue; returns how many, of which jobs, and when the next is due. */
+  promoteDue(now: number): Promise<{
+    readonly promoted: number;
+    readonly jobIds: readonly string[];
+    readonly nextAt: number | null;
+  }>;
 
   // leases -------------------------------------------------------------------------------------------------------
   /**

@@ -319,14 +319,14 @@ export function jobTests(open: () => Promise<OpenStore>): void {
     assert.equal((await store.getJob(past.id))?.job.state, 'queued');
     assert.equal((await claimOne(store, 'a')).jobId, past.id);
     assert.equal(await claim(store, 'a'), null);
-    assert.deepEqual(await store.promoteDue(4999), { promoted: 0, nextAt: 5000 });
+    assert.deepEqual(await store.promoteDue(4999), { promoted: 0, jobIds: [], nextAt: 5000 });
     await store.cancelJob(job.id, 4999);
     assert.equal((await store.retryJob(job.id, 4999)).job.state, 'scheduled');
-    assert.deepEqual(await store.promoteDue(5000), { promoted: 2, nextAt: 8000 });
+    assert.deepEqual(await store.promoteDue(5000), { promoted: 2, jobIds: [job.id], nextAt: 8000 });
     assert.equal((await store.getJob(job.id))?.job.state, 'queued');
     assert.equal((await claimOne(store, 'a')).jobId, job.id);
     await store.cancelJob(later.id, 6000);
-    assert.deepEqual(await store.promoteDue(9000), { promoted: 0, nextAt: null });
+    assert.deepEqual(await store.promoteDue(9000), { promoted: 0, jobIds: [], nextAt: null });
     assert.equal((await store.retryJob(later.id, 9000)).job.state, 'queued');
     await assertCounted(store);
   });
@@ -335,7 +335,8 @@ export function jobTests(open: () => Promise<OpenStore>): void {
     await using opened = await open();
     const { store } = opened;
     await store.submit(Array.from({ length: 1001 }, () => newJob({ runAt: 5000 })));
-    assert.deepEqual(await store.promoteDue(5000), { promoted: 1001, nextAt: null });
+    const { promoted, jobIds, nextAt } = await store.promoteDue(5000);
+    assert.deepEqual([promoted, new Set(jobIds).size, nextAt], [1001, 1001, null]);
     assert.equal(store.stats().jobs.queued, 1001);
   });
 }

@@ -156,6 +156,33 @@ test('a node that hangs up stops waiting and loses no job', async () => {
   assert.equal((await farm.asNode(node, '/v1/agent/claim', claimBody())).body.task.jobId, job);
 });
 
+test('a task claimed for a node that hangs up meanwhile goes back at once, at no cost', async () => {
+  await using farm = await startTestControl({ clock: manualClock() });
+  await farm.addTemplate();
+  const [gone, node] = [await farm.addNode('gone'), await farm.addNode('studio-1')];
+  const job = await farm.submit();
+  // The attempt to claim is under way when the line breaks.
+  const { dispatcher, registry } = farm.control;
+  let hangUp = (): void => undefined;
+  const onGone = (callback: () => void): void => {
+    hangUp = callback;
+  };
+  const poll = dispatcher.claim(registry.require(gone.id), { claimId: 'lost-line', waitMs: 1000, onGone });
+  hangUp();
+  assert.equal(await poll, null);
+  const { body } = await farm.asNode(node, '/v1/agent/claim', claimBody(60_000));
+  assert.equal(body.task.jobId, job);
+  const [task] = (await farm.call('GET', `/v1/jobs/${job}`)).body.tasks;
+  assert.deepEqual([task.losses, task.failures], [0, 0]);
+  assert.deepEqual(
+    task.attempts.map(({ node, outcome }: { node: string; outcome: string }) => [node, outcome]),
+    [
+      ['gone', 'interrupted'],
+      ['studio-1', null],
+    ],
+  );
+});
+
 test('a delayed job reaches a waiting node when its time has come', async () => {
   const clock = manualClock();
   await using farm = await startTestControl({ clock });

@@ -157,6 +157,17 @@ test('what happened while nobody listened for long cannot be resumed', async () 
   await until(() => again.events[0]?.type === 'reset');
 });
 
+test('a delayed job is shown as queued when its time comes, also while no node is there', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  await farm.addTemplate();
+  await using stream = await follow(farm);
+  const job = await farm.submit({ runAt: new Date(clock.now() + 15_000).toISOString() });
+  await until(() => statesOf(stream, job).includes('scheduled'));
+  await clock.advance(15_001);
+  await until(() => statesOf(stream, job).includes('queued'));
+});
+
 test('progress comes at most four times a second, its newest state last', async () => {
   const clock = manualClock();
   await using farm = await startTestControl({ clock });

@@ -80,14 +80,16 @@ export function jobMethods(context: Context): JobMethods {
 
     async promoteDue(now) {
       let promoted = 0;
+      const jobIds = new Set<string>();
       for (;;) {
-        const count = await writer.write(() => promote(context, now));
-        promoted += count;
-        if (count === CHUNK) continue;
+        const due = await writer.write(() => promote(context, now));
+        promoted += due.length;
+        for (const id of due) jobIds.add(id);
+        if (due.length === CHUNK) continue;
         const next = sql.get(
           "select min(ready_at) as at from tasks indexed by tasks_ready where state = 'blocked' and ready_at is not null",
         );
-        return { promoted, nextAt: next?.at === null ? null : Number(next?.at) };
+        return { promoted, jobIds: [...jobIds], nextAt: next?.at === null ? null : Number(next?.at) };
       }
     },
 
@@ -129,16 +131,16 @@ function changeAll(
   return { job: record, tasks: changed.map((task) => task.record) };
 }
 
-/** Queues at most CHUNK delayed tasks whose time has come. */
-function promote(context: Context, now: number): number {
+/** Queues at most CHUNK delayed tasks whose time has come; returns the job of each. */
+function promote(context: Context, now: number): readonly string[] {
   const due = context.sql.all(
     `select job_num, idx from tasks indexed by tasks_ready
      where state = 'blocked' and ready_at is not null and ready_at <= ? order by ready_at limit ${CHUNK}`,
     now,
   );
-  for (const row of due) {
+  return due.map((row) => {
     const found = taskAt(context, { jobNum: Number(row.job_num), idx: Number(row.idx) });
     changeTask(context, found, { type: 'ready' }, { now });
-  }
-  return due.length;
+    return found.job.record.id;
+  });
 }
