@@ -59,10 +59,23 @@ export class Leases {
     const grace = this.#options.clock.now() + this.leaseMs;
     for (const task of await this.#options.store.listRunning()) {
       if (task.nodeId === null) continue;
-      const lease = this.hold(task, task.nodeId, Math.max(grace, task.leaseUntil ?? 0));
+      // Not what is stored, even if it is later: the clock may have been set back since.
+      const lease = this.hold(task, task.nodeId, grace);
       this.#dirty.add(lease);
     }
     await this.flush();
+  }
+
+  /**
+   * The clock went on by `ms` (back, when negative) without this program. Forward is like a restart: every lease lasts
+   * at least one lease time from now.
+   */
+  shift(ms: number): void {
+    const fresh = this.#options.clock.now() + this.leaseMs;
+    for (const lease of this.#byTask.values()) {
+      lease.leaseUntil = ms > 0 ? fresh : Math.min(lease.leaseUntil + ms, fresh);
+      this.#dirty.add(lease);
+    }
   }
 
   get size(): number {

@@ -36,6 +36,8 @@ interface RegistryOptions {
 const SAVE_BEATS_MS = 10_000;
 // Measured: 2,000 signed heartbeats a second take about a fifth of a core. Larger farms beat less often.
 const BEATS_PER_SECOND = 2000;
+// A progress bar that moves once a second feels alive.
+const PROGRESS_MS = 1000;
 
 /** Keeps every node of the farm in memory; the store stays the truth for everything but liveness. */
 export class Registry {
@@ -54,6 +56,8 @@ export class Registry {
     const now = this.#options.clock.now();
     for (const record of await this.#options.store.listNodes()) {
       const entry = this.#add(record);
+      // The clock may have been set back since: nobody was heard of in the future.
+      if (entry.lastSeenAt !== null) entry.lastSeenAt = Math.min(entry.lastSeenAt, now);
       entry.liveness = this.#livenessAt(entry, now);
     }
     this.#countOnline();
@@ -110,6 +114,13 @@ export class Registry {
     if (entry.liveness !== 'online') this.#setLiveness(entry, 'online');
   }
 
+  /** The clock went on by `ms` (back, when negative) without this program: no node was silent for it. */
+  shift(ms: number): void {
+    for (const entry of this.#nodes.values()) {
+      if (entry.lastSeenAt !== null && (ms < 0 || entry.liveness !== 'offline')) entry.lastSeenAt += ms;
+    }
+  }
+
   /** Whether the node may be given work now. */
   claims(entry: NodeEntry): boolean {
     const { record } = entry;
@@ -143,6 +154,16 @@ export class Registry {
     const { heartbeatSeconds, suspectSeconds } = this.#options.config.leases;
     const stretched = (this.#nodes.size / BEATS_PER_SECOND) * 1000;
     return Math.ceil(Math.max(heartbeatSeconds * 1000, Math.min(stretched, (suspectSeconds * 1000) / 3)));
+  }
+
+  /**
+   * Time between two heartbeats of a node while people watch its frames: a second, stretched with the farm just the
+   * same, so that a large busy farm does not beat more often than an idle one.
+   */
+  get progressMs(): number {
+    const { heartbeatMs } = this;
+    const stretched = Math.max(PROGRESS_MS, heartbeatMs / 5, (this.#nodes.size / BEATS_PER_SECOND) * 1000);
+    return Math.ceil(Math.min(heartbeatMs, stretched));
   }
 
   /** Once a second: notices who fell silent, and writes the beats behind. */

@@ -2,10 +2,12 @@
 import type { Control } from './context.ts';
 
 const TICK_MS = 1000;
+// No load delays a timer this long: the machine slept, the process stood still, or somebody set the clock.
+const LEAP_MS = 2000;
 
 /** Starts ticking; the result stops it, after a last write of everything that is behind. */
 export function startTicks(control: Control): () => Promise<void> {
-  const { clock, registry, leases, clientAuth, policy, logger } = control;
+  const { clock, registry, leases, dispatcher, clientAuth, policy, logger } = control;
   let stopped = false;
   let cancel = (): void => undefined;
   let running: Promise<void> = Promise.resolve();
@@ -23,8 +25,18 @@ export function startTicks(control: Control): () => Promise<void> {
     await step('nodes', () => registry.sweep());
     await step('tokens', () => clientAuth.flush());
   };
+  /** Time that went by without this program is nobody's silence. */
+  const leap = (ms: number): void => {
+    logger.warn('clock.leapt', { seconds: Math.round(ms / 1000) });
+    leases.shift(ms);
+    registry.shift(ms);
+    void dispatcher.promote();
+  };
   const arm = (): void => {
+    const dueAt = clock.now() + TICK_MS;
     cancel = clock.after(TICK_MS, () => {
+      const late = clock.now() - dueAt;
+      if (Math.abs(late) > LEAP_MS) leap(late);
       running = tick().finally(() => {
         if (!stopped) arm();
       });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   claimBody,
   finish,
+  registration,
   startTestControl,
   type TestControl,
   type TestNode,
@@ -247,6 +248,73 @@ test('a silent node loses its lease, may take it up again, and must stop once an
   assert.equal((await finish(farm, second, taken)).body.state, 'succeeded');
   const repeated = await finish(farm, second, taken);
   assert.deepEqual([repeated.status, repeated.body.state], [200, 'succeeded']);
+});
+
+test('a clock that is set, or a machine that slept, costs no lease; who is silent after it loses it all the same', async () => {
+  for (const hours of [3, -3]) {
+    const clock = manualClock();
+    await using farm = await startTestControl({ clock });
+    await farm.addTemplate();
+    const node = await farm.addNode('first');
+    const job = await farm.submit();
+    const { task } = (await farm.asNode(node, '/v1/agent/claim', claimBody())).body;
+    clock.leap(hours * 3_600_000);
+    await clock.advance(1500);
+    const lease = farm.control.leases.get(task.id);
+    assert.ok(lease && lease.leaseUntil > clock.now(), `${hours} h: the lease goes on`);
+    const left = lease.leaseUntil - clock.now();
+    assert.ok(left <= 60_000, `${hours} h: and ends in ${left} ms`);
+    assert.equal((await farm.call('GET', '/v1/nodes/first')).body.status, 'busy');
+    // A tick is armed anew only after the store has written.
+    const later = async (path: string) => {
+      await clock.advance(1000);
+      return (await farm.call('GET', path)).body;
+    };
+    await clock.advance(25_000);
+    await until(async () => (await later('/v1/nodes/first')).status === 'suspect');
+    await clock.advance(35_000);
+    await until(async () => (await later(`/v1/jobs/${job}`)).state === 'queued');
+  }
+});
+
+test('a database written with a clock that was ahead shows no node and keeps no lease longer than any other', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  await farm.addTemplate();
+  const node = await farm.addNode('first');
+  await farm.submit();
+  const { task } = (await farm.asNode(node, '/v1/agent/claim', claimBody())).body;
+  const { store, leases } = farm.control;
+  const wrong = clock.now() + 86_400_000;
+  await store.saveBeats([{ nodeId: 'first', at: wrong }]);
+  const lease = leases.get(task.id);
+  assert.ok(lease);
+  await store.saveLeases([{ ...lease, leaseUntil: wrong }]);
+  await farm.restart();
+  await clock.advance(62_000);
+  await until(async () => {
+    await clock.advance(1000);
+    const { status } = (await farm.call('GET', '/v1/nodes/first')).body;
+    return status === 'suspect' && farm.control.leases.size === 0;
+  });
+});
+
+test('a large farm beats no more often than its control plane can take, also while all nodes render', async () => {
+  await using farm = await startTestControl();
+  const node = await farm.addNode('first');
+  const pace = async () => {
+    const { nextMs, progressMs } = (await beat(farm, node)).body;
+    return [nextMs, progressMs];
+  };
+  assert.deepEqual(await pace(), [5000, 1000]);
+  const record = farm.control.registry.require('first').record;
+  for (let i = 1; i < 6000; i += 1) farm.control.registry.put({ ...record, id: `n${i}`, capabilities: null });
+  assert.deepEqual(await pace(), [5000, 3000]);
+  for (let i = 6000; i < 12_000; i += 1)
+    farm.control.registry.put({ ...record, id: `n${i}`, capabilities: null });
+  assert.deepEqual(await pace(), [6000, 6000]);
+  const again = await farm.asNode(node, '/v1/agent/register', registration('first', ['mock'], []));
+  assert.deepEqual([again.body.heartbeatMs, again.body.progressMs], [6000, 6000]);
 });
 
 test('leases survive a restart of the control plane: nobody else gets the task, and its node reports it', async () => {

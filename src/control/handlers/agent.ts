@@ -163,6 +163,7 @@ async function register(control: Control, { id }: NodeEntry, body: RegisterReque
   return {
     serverTime: instant(clock.now()),
     heartbeatMs: registry.heartbeatMs,
+    progressMs: registry.progressMs,
     leaseMs: config.leases.leaseSeconds * 1000,
     claimWaitMs: Math.max(1, config.agents.claimWaitSeconds * 1000),
     previewMs: config.agents.previewSeconds * 1000,
@@ -184,6 +185,7 @@ async function heartbeat(
   return {
     serverTime: instant(clock.now()),
     nextMs: registry.heartbeatMs,
+    progressMs: registry.progressMs,
     cancel: [...outcome.cancel],
     lost: [...outcome.lost],
     drain: entry.record.intent !== 'enabled' || entry.record.quarantine !== null,
