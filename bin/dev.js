@@ -23,16 +23,15 @@ if (process.argv[2] === '__engine-host') {
   process.stderr.on('error', (error) => {
     if (error.code !== 'EPIPE') throw error;
   });
-  const { execute, settings } = await import('@oclif/core');
+  const { settings } = await import('@oclif/core');
   // Without this oclif looks for ts-node and tsx, finds neither, and may run a stale dist.
   settings.enableAutoTranspile = false;
   const root = join(import.meta.dirname, '..');
   const pkg = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  await execute({
-    loadOptions: {
-      root,
-      ignoreManifest: true,
-      pjson: { ...pkg, oclif: { ...pkg.oclif, commands: './commands' } },
-    },
+  const { runProgram } = await import('../src/cli/main.ts');
+  await runProgram(process.argv.slice(2), {
+    root,
+    ignoreManifest: true,
+    pjson: { ...pkg, oclif: { ...pkg.oclif, commands: './commands' } },
   });
 }

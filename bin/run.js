@@ -47,11 +47,12 @@ if (process.argv[2] === '__engine-host') {
       `${pkg.name}/${pkg.version} ${process.platform}-${process.arch} node-${process.version}\n`,
     );
   } else {
-    const { execute } = await import('../dist/oclif.js');
+    const { runProgram } = await import('../dist/main.js');
     // dist is the root for oclif: the manifest is in it, and nothing is searched for at start.
     const root = join(import.meta.dirname, '..', 'dist');
-    await execute({
-      loadOptions: { root, pjson: { ...pkg, oclif: { ...pkg.oclif, commands: './commands' } } },
+    await runProgram(process.argv.slice(2), {
+      root,
+      pjson: { ...pkg, oclif: { ...pkg.oclif, commands: './commands' } },
     });
   }
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
-import { cliEnv, pinnedNode, runCli } from '../helpers/cli.ts';
+import { cliEnv, pinnedNode, runCli, runCliJson } from '../helpers/cli.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');
@@ -27,11 +27,68 @@ test('--version loads neither oclif nor anything else of dist', async () => {
   assert.doesNotMatch(stderr, /dist[\\/]/);
 });
 
-test('an unknown command is a usage error', async () => {
-  const { exitCode, stdout, stderr } = await runCli(['no-such-command']);
-  assert.equal(stdout, '');
-  assert.match(stderr, /no-such-command not found/);
-  assert.equal(exitCode, 2);
+test('an unknown command is a usage error that names what was probably meant', async () => {
+  const text = await runCli(['job', 'lst']);
+  assert.deepEqual(text, {
+    stdout: '',
+    stderr:
+      'error: there is no command "lst" in "job"; did you mean "list"?\nhint: run "flatrender job --help"\n',
+    exitCode: 2,
+    signal: null,
+  });
+});
+
+for (const mode of ['built', 'dev'] as const) {
+  for (const [args, message] of [
+    [['no-such-command'], 'there is no command "no-such-command"'],
+    [['job', 'no-such-command'], 'there is no command "no-such-command" in "job"'],
+    [['job', 'list', 'extra'], '"job list" takes no argument, and got "extra"'],
+    [['job'], 'which command of "job"?'],
+    [[], 'the command comes first, before --json'],
+  ] as const) {
+    test(`flatrender ${args.join(' ')} --json prints one JSON value (${mode})`, async () => {
+      const { json, exitCode, stderr } = await runCliJson<{ error: { code: string; message: string } }>(
+        [...args],
+        { mode },
+      );
+      assert.deepEqual([json.error.code, json.error.message, exitCode, stderr], ['USAGE', message, 2, '']);
+    });
+  }
+}
+
+test('help has three spellings, and asked for it is no failure', async () => {
+  const [flag, short, word] = await Promise.all([
+    runCli(['job', 'list', '--help']),
+    runCli(['job', 'list', '-h']),
+    runCli(['help', 'job', 'list']),
+  ]);
+  assert.match(flag.stdout, /^List jobs/);
+  assert.equal(flag.exitCode, 0);
+  assert.deepEqual([short, word], [flag, flag]);
+});
+
+test('a short command starts without what takes long to load', async () => {
+  // Each of these costs at least a tenth of bare Node's start.
+  const watch = `
+    let sorted = false;
+    const { localeCompare } = String.prototype;
+    String.prototype.localeCompare = function (...args) { sorted = true; return localeCompare.apply(this, args); };
+    process.on('exit', () => process.stderr.write(JSON.stringify({
+      sorted,
+      slow: process.moduleLoadList.filter((name) => /^NativeModule (crypto|https|internal.deps.undici.undici)$/.test(name)),
+    })));`;
+  const { stderr } = await run(
+    pinnedNode(),
+    [
+      '--import',
+      `data:text/javascript,${encodeURIComponent(watch)}`,
+      join(root, 'bin', 'run.js'),
+      ...['job', 'list', '--url', 'http://127.0.0.1:1', '--token', 'none'],
+    ],
+    { env: cliEnv(home) },
+  ).catch((error) => error);
+  assert.match(stderr, /cannot reach/);
+  assert.deepEqual(JSON.parse(stderr.slice(stderr.lastIndexOf('{'))), { sorted: false, slow: [] });
 });
 
 for (const bin of ['run.js', 'dev.js']) {
