@@ -43,12 +43,16 @@ export default class AgentRun extends BaseCommand {
 
   async run(): Promise<{ node: string; ended: 'finished' | 'aborted' }> {
     const { flags } = await this.parse(AgentRun);
-    const [{ loadAgentConfig }, { createLogger }, { onShutdownSignals }, { startAgent }] = await Promise.all([
-      import('../../src/config/agent-config.ts'),
-      import('../../src/lib/logger.ts'),
-      import('../../src/lib/abort.ts'),
-      import('../../src/agent/agent.ts'),
-    ]);
+    const [{ loadAgentConfig }, { createLogger }, { onShutdownSignals }, { startAgent }, ...log] =
+      await Promise.all([
+        import('../../src/config/agent-config.ts'),
+        import('../../src/lib/logger.ts'),
+        import('../../src/lib/abort.ts'),
+        import('../../src/agent/agent.ts'),
+        import('../../src/lib/log-file.ts'),
+        import('../../src/lib/clock.ts'),
+      ]);
+    const [{ limitLogFile }, { systemClock }] = log;
     const { config, file, warnings } = loadAgentConfig({
       envFile: flags['agent-env'],
       flags: {
@@ -68,6 +72,7 @@ export default class AgentRun extends BaseCommand {
       },
     });
     const logger = createLogger({ level: config.logLevel });
+    using _log = limitLogFile({ clock: systemClock, logger });
     for (const message of warnings) logger.warn('config.unknown-key', { message });
     logger.info('agent.starting', {
       nodeId: config.nodeId,

@@ -17,7 +17,10 @@ export default class ControlRun extends BaseCommand {
     '<%= config.bin %> <%= command.id %> --host 10.66.0.1 --log-level debug',
   ];
   static override flags = {
-    daemon: Flags.boolean({ char: 'd', description: 'run in the background; logs go to control.log' }),
+    daemon: Flags.boolean({
+      char: 'd',
+      description: 'run in the background; logs go to control.log, 2 × 16 MB at most',
+    }),
     host: Flags.string({ helpValue: '<address>', description: 'address to listen on (gateway.host)' }),
     port: Flags.integer({
       helpValue: '<port>',
@@ -48,12 +51,16 @@ export default class ControlRun extends BaseCommand {
       this.note(`log: ${logFile}; stop it with "flatrender control stop"`);
       return { url, pid, daemon: true };
     }
-    const [{ startControl }, { createLogger }, { onShutdownSignals }] = await Promise.all([
-      import('../../src/control/control.ts'),
-      import('../../src/lib/logger.ts'),
-      import('../../src/lib/abort.ts'),
-    ]);
+    const [{ startControl }, { createLogger }, { onShutdownSignals }, { limitLogFile }, { systemClock }] =
+      await Promise.all([
+        import('../../src/control/control.ts'),
+        import('../../src/lib/logger.ts'),
+        import('../../src/lib/abort.ts'),
+        import('../../src/lib/log-file.ts'),
+        import('../../src/lib/clock.ts'),
+      ]);
     const logger = createLogger({ level: flags['log-level'] });
+    using _log = limitLogFile({ clock: systemClock, logger });
     const ended = Promise.withResolvers<void>();
     const starting = new AbortController();
     using _signals = onShutdownSignals({

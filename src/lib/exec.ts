@@ -12,6 +12,7 @@ import type { Options } from 'execa';
 import { FlatrenderError } from './errors.ts';
 import { programEnded, programNotStarted, programTimedOut } from './exec-error.ts';
 import { Lines } from './lines.ts';
+import { LOG_FILE_VARIABLE } from './log-file.ts';
 import { packageRoot } from './paths.ts';
 import { membersOfTree, type ProcessEntry, parsePs, readProc } from './process-list.ts';
 
@@ -207,7 +208,7 @@ export async function startDetached(
   try {
     const child = spawn(file, [...args], {
       cwd: options.cwd,
-      env: { ...process.env, ...options.env },
+      env: { ...process.env, ...options.env, [LOG_FILE_VARIABLE]: options.logFile },
       stdio: ['ignore', log, log],
       detached: true,
       windowsHide: true,
