@@ -4,6 +4,16 @@ import { isInteractive } from '../../src/cli/paint.ts';
 import { ask } from '../../src/cli/prompt.ts';
 import type { InitResult } from '../../src/control/init-farm.ts';
 
+/** What is wrong with an answer, asked again until it is right; the settings are checked once more as a whole. */
+const QUESTIONS: Readonly<Record<string, (answer: string) => string | undefined>> = {
+  '--port': (answer) =>
+    /^\d{1,5}$/.test(answer) && Number(answer) <= 65_535 ? undefined : 'a number from 0 to 65535',
+  '--public-url': (answer) =>
+    answer === '' || (/^https?:/.test(answer) && URL.canParse(answer))
+      ? undefined
+      : 'an address such as http://10.66.0.1:8088, or nothing',
+};
+
 export default class ControlInit extends BaseCommand {
   static override summary = 'Set up the control plane on this machine';
   static override description =
@@ -47,24 +57,26 @@ export default class ControlInit extends BaseCommand {
     const hasConfig = existsSync(homePaths(directory).config);
     const asks = !flags.yes && !hasConfig && !this.jsonEnabled() && isInteractive();
     const question = async (text: string, flag: string, given: string | undefined, fallback: string) =>
-      given ?? (asks ? await ask(text, flag, { default: fallback }) : undefined);
+      given ?? (asks ? await ask(text, flag, { default: fallback, check: QUESTIONS[flag] }) : undefined);
+    const name = await question('Name of the farm', '--name', flags.name, 'farm');
+    const host = await question(
+      'Address to listen on (127.0.0.1: this machine only)',
+      '--host',
+      flags.host,
+      '127.0.0.1',
+    );
     const port = await question('Port to listen on', '--port', flags.port?.toString(), '8088');
+    const url = await question(
+      'How nodes reach it (empty: as they come)',
+      '--public-url',
+      flags['public-url'],
+      '',
+    );
     const settings = {
-      'farm.name': await question('Name of the farm', '--name', flags.name, 'farm'),
-      'gateway.host': await question(
-        'Address to listen on (127.0.0.1: this machine only)',
-        '--host',
-        flags.host,
-        '127.0.0.1',
-      ),
+      'farm.name': name,
+      'gateway.host': host,
       'gateway.port': port === undefined ? undefined : Number(port),
-      'gateway.publicUrl':
-        (await question(
-          'How nodes reach it (empty: as they come)',
-          '--public-url',
-          flags['public-url'],
-          '',
-        )) || undefined,
+      'gateway.publicUrl': url || undefined,
     };
     const result = await initFarm({
       directory,

@@ -16,21 +16,29 @@ export async function confirm(question: string, yes: boolean): Promise<void> {
   if (!sure) throw new FlatrenderError('ABORTED', 'nothing was changed');
 }
 
-/** Asks for a text, or a secret that is not shown; `flag` is named where nobody can be asked. */
+/**
+ * Asks for a text, or a secret that is not shown; `flag` is named where nobody can be asked. `check` says what is
+ * wrong with an answer, which is then asked for again.
+ */
 export async function ask(
   question: string,
   flag: string,
-  options: { readonly secret?: boolean; readonly default?: string | undefined } = {},
+  options: {
+    readonly secret?: boolean;
+    readonly default?: string | undefined;
+    readonly check?: ((answer: string) => string | undefined) | undefined;
+  } = {},
 ): Promise<string> {
   if (!isInteractive()) {
     throw new FlatrenderError('USAGE', `${flag} is missing`, { hint: `add ${flag}` });
   }
   const { default: inquirer } = await import('inquirer');
   const prompt = inquirer.createPromptModule({ output: process.stderr });
+  const validate = (answer: string): string | true => options.check?.(answer.trim()) ?? true;
   const { answer } = await prompt<{ answer: string }>([
     options.secret
-      ? { type: 'password', name: 'answer', message: question, mask: '*' }
-      : { type: 'input', name: 'answer', message: question, default: options.default },
+      ? { type: 'password', name: 'answer', message: question, mask: '*', validate }
+      : { type: 'input', name: 'answer', message: question, default: options.default, validate },
   ]);
   return answer.trim();
 }

@@ -51,7 +51,7 @@ export function loadControlConfig({ directory, env = process.env, flags = {} }: 
       const name = variableOf(path);
       const text = env[name];
       if (text !== undefined && text !== '') overlay(raw, path, fromText(text), source, name);
-      if (flags[path] !== undefined) overlay(raw, path, flags[path], source, `--${path}`);
+      if (flags[path] !== undefined) overlay(raw, path, flags[path], source, flagOf(path));
     }
   }
   const result = ControlConfigSchema.safeParse(raw);
@@ -65,6 +65,12 @@ export function variableOf(path: string): string {
     .replace(/([a-z])([A-Z])/g, '$1_$2')
     .replaceAll('.', '_')
     .toUpperCase()}`;
+}
+
+/** The flag of an option, where a command has one: `gateway.publicUrl` → --public-url. */
+function flagOf(path: string): string {
+  const [name = path] = path.split('.').slice(-1);
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** The commented flatrender.yaml that `control init` writes: the shipped template with these options changed. */
@@ -143,9 +149,10 @@ function describeIssue(issue: z.core.$ZodIssue | undefined, at: Source): Flatren
     );
   }
   const option = path.join('.') || 'the file';
-  const where = at.source.get(option) ?? placeOf(path, at);
+  const given = at.source.get(option);
   const detail = issue.message.replace(/^Invalid input: /, '');
-  return new FlatrenderError('CONFIG_INVALID', `${where}: ${option}: ${detail}`, {
+  const where = given?.startsWith('--') ? given : `${given ?? placeOf(path, at)}: ${option}`;
+  return new FlatrenderError('CONFIG_INVALID', `${where}: ${detail}`, {
     hint: 'every option is explained in the comments of flatrender.yaml',
   });
 }

@@ -42,11 +42,12 @@ export async function initFarm(options: InitOptions): Promise<InitResult> {
   const made = dryRun ? 'would create' : 'created';
   const steps: InitStep[] = [];
   const hasConfig = existsSync(paths.config);
+  // Before anything is written: a file with a mistyped setting would make the corrected command fail, too.
+  const config = loadControlConfig({ directory, flags: hasConfig ? {} : options.settings });
   if (!hasConfig && !dryRun) {
     createHome(directory);
     writePrivateFile(paths.config, renderControlConfig(options.settings));
   }
-  const config = loadControlConfig({ directory, flags: hasConfig ? {} : options.settings });
   const given = Object.entries(options.settings).filter(([, value]) => value !== undefined);
   steps.push({
     what: 'configuration',

@@ -24,6 +24,21 @@ async function withHome(use: (home: string) => Promise<void>): Promise<void> {
 
 const results = (init: InitJson) => Object.fromEntries(init.steps.map(({ what, result }) => [what, result]));
 
+test('a mistyped setting leaves nothing behind: the corrected command works', () =>
+  withHome(async (home) => {
+    const wrong = await runCli(['control', 'init', '--yes', '--public-url', 'not a url'], { home });
+    assert.deepEqual(wrong, {
+      stdout: '',
+      stderr:
+        'error: --public-url: an address such as http://10.66.0.1:8088\n' +
+        'hint: every option is explained in the comments of flatrender.yaml\n',
+      exitCode: 2,
+      signal: null,
+    });
+    const right = await runCliJson<InitJson>(['control', 'init', '--yes'], { home });
+    assert.deepEqual([...new Set(Object.values(results(right.json)))], ['created']);
+  }));
+
 test('control init makes everything once, says "already" afterwards, and never another token unless asked', () =>
   withHome(async (home) => {
     const paths = homePaths(join(home, '.flatrender'));
