@@ -5,6 +5,7 @@
 //   dist/main.js              what bin/run.js calls
 //   dist/oclif.js             the parts of @oclif/core that write the manifest, the same copy the commands use
 //   dist/engine-host.js       the child process in which engines render
+//   dist/THIRD-PARTY-LICENSES.txt  of what is bundled
 //   dist/oclif.manifest.json  all commands and flags, so that --help and start-up load no command
 //
 // Files that are read at run time are not copied: templates/ and src/store/**/migrations/*.sql ship where they are,
@@ -13,6 +14,7 @@ import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync }
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { rolldown } from 'rolldown';
+import { licences } from './licences.js';
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'dist');
@@ -75,7 +77,7 @@ async function bundle(dir) {
     input: entries(),
     platform: 'node',
     external,
-    plugins: [oclifEntry, oclifAtStart],
+    plugins: [oclifEntry, oclifAtStart, licences],
     // Modules of node_modules are loaded for their exports only, unless their package.json says otherwise.
     treeshake: true,
     onLog(level, log, handler) {

@@ -75,8 +75,9 @@ function isStale() {
       return entry.isDirectory() ? walk(path) : /\.[cm]?[jt]s$/.test(entry.name) && newer(path);
     });
   return (
-    ['package.json', 'package-lock.json', 'bin/build.js'].some((file) => newer(join(root, file))) ||
-    ['commands', 'src'].some((dir) => walk(join(root, dir)))
+    ['package.json', 'package-lock.json', 'bin/build.js', 'bin/licences.js'].some((file) =>
+      newer(join(root, file)),
+    ) || ['commands', 'src'].some((dir) => walk(join(root, dir)))
   );
 }
 

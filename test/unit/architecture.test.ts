@@ -2,9 +2,19 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkArchitecture, importsOf, type Rules, type SourceFile } from '../helpers/architecture.ts';
+import { pathToFileURL } from 'node:url';
+import {
+  checkArchitecture,
+  importsOf,
+  packageOf,
+  type Rules,
+  type SourceFile,
+} from '../helpers/architecture.ts';
 
 const root = join(import.meta.dirname, '..', '..');
+const { external } = (await import(pathToFileURL(join(root, 'bin', 'build.js')).href)) as {
+  external: RegExp[];
+};
 
 const rules: Rules = {
   ranks: {
@@ -76,20 +86,56 @@ const longFiles: Record<string, string> = {
   'src/store/store.ts': 'the whole contract of the stores in one place; most of it is documentation',
 };
 
-const files: SourceFile[] = globSync(['src/**/*.ts', 'commands/**/*.ts'], { cwd: root })
-  .sort()
-  .map((file) => ({ path: file.replaceAll('\\', '/'), text: readFileSync(join(root, file), 'utf8') }));
+const files = readSources(['src/**/*.ts', 'commands/**/*.ts']);
 
 test('imports follow the ranks, and each package has one home', () => {
   assert.deepEqual(checkArchitecture(files, rules), []);
 });
 
-test('every dependency has a home', () => {
-  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const homeless = Object.keys({ ...dependencies, ...optionalDependencies }).filter(
-    (name) => !rules.homes[name],
+/** Development dependencies that no source imports by name, and what uses them. */
+const tools: Record<string, string> = {
+  '@biomejs/biome': 'npm run lint',
+  'lottie-web': 'its test animations are read as files',
+  node: 'runs every npm script',
+  typescript: 'npm run typecheck',
+};
+
+const { dependencies, optionalDependencies, devDependencies } = JSON.parse(
+  readFileSync(join(root, 'package.json'), 'utf8'),
+);
+
+test('every dependency is imported, or a tool that a script runs', () => {
+  const used = new Set(
+    [...files, ...readSources(['test/**/*.ts', 'bin/*.{js,ts}'])]
+      .flatMap((file) => importsOf(file).imports)
+      .map(({ specifier }) => packageOf(specifier)),
   );
+  const declared = Object.keys({ ...dependencies, ...optionalDependencies, ...devDependencies });
+  const unused = declared.filter((name) => {
+    const types = /^@types\/(.+)/.exec(name)?.[1];
+    return !used.has(name) && !tools[name] && types !== 'node' && !(types && declared.includes(types));
+  });
+  assert.deepEqual(unused, [], 'nobody imports them: remove them');
+  assert.deepEqual(
+    Object.keys(tools).filter((name) => !declared.includes(name)),
+    [],
+    'no longer there: remove them from the list',
+  );
+});
+
+test('what the program imports has a home, and is installed with it exactly when it is not bundled', () => {
+  const used = new Set(
+    files.flatMap((file) => importsOf(file).imports.map(({ specifier }) => packageOf(specifier))),
+  );
+  const packages = [...used].filter((name) => !name.startsWith('.') && !name.startsWith('node:'));
+  const homeless = packages.filter((name) => !rules.homes[name]);
   assert.deepEqual(homeless, [], 'give it a home');
+  const notBundled = packages.filter((name) => external.some((pattern) => pattern.test(name)));
+  assert.deepEqual(
+    Object.keys({ ...dependencies, ...optionalDependencies }).sort(),
+    notBundled.sort(),
+    'dependencies are the packages that bin/build.js leaves outside, devDependencies all others',
+  );
 });
 
 test('no file of src is over 300 lines without a reason', () => {
@@ -176,6 +222,12 @@ test('text that looks like an import is none', () => {
     "// import 'execa';\nconst a = `import 'execa';`;\nconst b = \"from 'execa'\";\nexport { a, b };";
   assert.deepEqual(importsOf({ path: 'src/lib/a.ts', text }), { imports: [], computed: [] });
 });
+
+function readSources(patterns: string[]): SourceFile[] {
+  return globSync(patterns, { cwd: root })
+    .sort()
+    .map((file) => ({ path: file.replaceAll('\\', '/'), text: readFileSync(join(root, file), 'utf8') }));
+}
 
 function lineCount(text: string): number {
   return text.trimEnd().split('\n').length;
