@@ -8,7 +8,8 @@ import type { Store, TokenRecord } from '../store/store.ts';
 
 // Far more than a farm has tokens; bounds the memory all the same.
 const CACHED_TOKENS = 1000;
-const FORM = /^Bearer (fr_[A-Za-z0-9_-]{43})$/;
+// The scheme in any case (RFC 9110, 11.1), the token as it is.
+const FORM = /^[Bb][Ee][Aa][Rr][Ee][Rr] +(fr_[A-Za-z0-9_-]{43})$/;
 
 const RANK: Readonly<Record<TokenRole, number>> = { read: 0, submit: 1, admin: 2 };
 

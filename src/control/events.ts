@@ -41,6 +41,8 @@ const COMMENT_MS = 15_000;
 const SLOW_CLIENT_BYTES = 1024 * 1024;
 // People cannot read faster; progress of a job is sent at most this often.
 const THROTTLE_MS = 250;
+// Thousands of busy nodes fill the table anew all the time: looking through it for each event would cost more than them.
+const TIDY_MS = 5000;
 
 interface EventsOptions {
   readonly clock: Clock;
@@ -59,6 +61,7 @@ export class Events {
   /** Events up to this one were made while nobody listened, or have left the ring: they cannot be resumed. */
   #lostUpTo = 0;
   #activeUntil = 0;
+  #tidyAt = 0;
   #stopComments: () => void = () => undefined;
 
   constructor(options: EventsOptions) {
@@ -123,7 +126,8 @@ export class Events {
       slot.pending = { make, stop };
     }
     // Slots of jobs that went quiet are only memory; now and then the old ones go.
-    if (this.#throttled.size > 1000) {
+    if (this.#throttled.size > 1000 && now >= this.#tidyAt) {
+      this.#tidyAt = now + TIDY_MS;
       for (const [old, { nextAt, pending }] of this.#throttled) {
         if (pending === null && nextAt < now) this.#throttled.delete(old);
       }

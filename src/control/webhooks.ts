@@ -9,6 +9,7 @@ import { once } from 'node:events';
 import { request as http, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http';
 import { request as https } from 'node:https';
 import { BlockList, isIP } from 'node:net';
+import { untilAborted } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { sleep } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -145,7 +146,10 @@ interface PostOptions {
 async function postOnce(url: string, options: PostOptions): Promise<number> {
   const { protocol, hostname } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
-  const addresses = isIP(host) ? [{ address: host, family: isIP(host) }] : await lookup(host, { all: true });
+  const addresses = isIP(host)
+    ? [{ address: host, family: isIP(host) }]
+    : // A resolver that does not answer can be left waiting, but not interrupted.
+      await untilAborted(lookup(host, { all: true }), options.signal);
   const refused = options.allowPrivate
     ? undefined
     : addresses.find(({ address }) => isPrivateAddress(address));
@@ -168,8 +172,10 @@ async function postOnce(url: string, options: PostOptions): Promise<number> {
 }
 
 // IANA special-purpose registries: loopback, private, shared (CGNAT), link-local (cloud metadata), documentation,
-// multicast, reserved; IPv6 the same, and the ranges that embed an IPv4 address.
-const PRIVATE = new BlockList();
+// multicast, reserved. Of IPv6 only 2000::/3 is public at all (RFC 4291, 2.4), less what embeds IPv4 or documents.
+// One list each: a list takes an IPv4 address for its ::ffff: form, and looks for it in the subnets of IPv6 too.
+const PRIVATE_4 = new BlockList();
+const PRIVATE_6 = new BlockList();
 for (const [net, bits] of [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -179,6 +185,7 @@ for (const [net, bits] of [
   ['172.16.0.0', 12],
   ['192.0.0.0', 24],
   ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
   ['192.168.0.0', 16],
   ['198.18.0.0', 15],
   ['198.51.100.0', 24],
@@ -186,26 +193,24 @@ for (const [net, bits] of [
   ['224.0.0.0', 4],
   ['240.0.0.0', 4],
 ] as const)
-  PRIVATE.addSubnet(net, bits, 'ipv4');
+  PRIVATE_4.addSubnet(net, bits, 'ipv4');
 for (const [net, bits] of [
-  ['::', 96],
-  ['64:ff9b::', 96],
-  ['100::', 64],
+  ['::', 3],
+  ['4000::', 2],
+  ['8000::', 1],
   ['2001::', 23],
   ['2001:db8::', 32],
   ['2002::', 16],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['ff00::', 8],
+  ['3fff::', 20],
 ] as const)
-  PRIVATE.addSubnet(net, bits, 'ipv6');
+  PRIVATE_6.addSubnet(net, bits, 'ipv6');
 
 /** Whether an IP address is not on the public internet. */
 export function isPrivateAddress(address: string): boolean {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined) return PRIVATE.check(mapped, 'ipv4');
+  if (mapped !== undefined) return PRIVATE_4.check(mapped, 'ipv4');
   if (/^::ffff:/i.test(address)) return true;
-  return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  return isIP(address) === 6 ? PRIVATE_6.check(address, 'ipv6') : PRIVATE_4.check(address, 'ipv4');
 }
 
 function keyOf(farmSecret: Uint8Array): Buffer {

@@ -112,7 +112,7 @@ export async function startTestControl(
       const answer = await fetch(test.url + path + (sign.query ? `?${sign.query}` : ''), {
         method: sign.method ?? 'POST',
         headers: { ...headers, 'content-type': sign.contentType ?? 'application/json' },
-        body: sign.sentBody ?? text,
+        ...(sign.method === 'GET' ? {} : { body: sign.sentBody ?? text }),
         signal: sign.signal ?? null,
       });
       const raw = Buffer.from(await answer.arrayBuffer());

@@ -8,6 +8,11 @@ test('each route refuses who may not call it, each refusal with its own code', a
   await using farm = await startTestControl();
   const { token: submit } = await farm.newToken('submit');
   const { token: read } = await farm.newToken('read');
+  const node = await farm.addNode('studio-1');
+  assert.equal(
+    (await farm.call('GET', '/v1/whoami', undefined, { authorization: `bearer ${read}` })).status,
+    200,
+  );
   const rank = { read: 0, submit: 1, admin: 2 };
   for (const { method, path, auth } of Object.values(ROUTES)) {
     if (auth === 'none' || auth === 'url') continue;
@@ -20,6 +25,8 @@ test('each route refuses who may not call it, each refusal with its own code', a
       continue;
     }
     assert.equal(await ask(''), 'TOKEN_MISSING', path);
+    const signed = await farm.asNode(node, url, body ?? '', { method });
+    assert.equal(signed.body?.error?.code, 'TOKEN_MISSING', `signature of a node on ${path}`);
     assert.equal(await ask('Bearer fr_nonsense'), 'TOKEN_INVALID', path);
     assert.equal(await ask(`Bearer fr_${'a'.repeat(43)}`), 'TOKEN_INVALID', path);
     for (const [role, token] of [

@@ -65,11 +65,21 @@ test('addresses that are not on the public internet are known, however they are 
     '::ffff:10.0.0.1',
     '::ffff:7f00:1',
     '64:ff9b::a00:1',
+    '64:ff9b:1::a00:1',
+    'fec0::1',
+    '3fff::1',
     '2002:a00:1::',
   ]) {
     assert.equal(isPrivateAddress(address), true, address);
   }
-  for (const address of ['8.8.8.8', '172.32.0.1', '100.128.0.1', '2606:4700::1111', '::ffff:8.8.8.8']) {
+  for (const address of [
+    '8.8.8.8',
+    '172.32.0.1',
+    '100.128.0.1',
+    '2606:4700::1111',
+    '2a00:1450::1',
+    '::ffff:8.8.8.8',
+  ]) {
     assert.equal(isPrivateAddress(address), false, address);
   }
 });
