@@ -89,6 +89,8 @@ export const ERROR_CODES = {
   FFMPEG_FAILED: { status: 422, exit: 1, retryable: true },
   FFMPEG_MISSING: { status: 422, exit: 1, retryable: true },
   MEDIA_INVALID: failed,
+  // After Effects
+  AEP_INVALID: failed,
   // programs that flatrender starts
   PROGRAM_MISSING: { status: 422, exit: 1, retryable: false },
   PROGRAM_FAILED: { status: 422, exit: 1, retryable: true },
