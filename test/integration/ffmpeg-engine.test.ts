@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { readManifest } from '../../src/bundle/read-manifest.ts';
 import type { EngineInput } from '../../src/engines/engine.ts';
 import { ffmpegEngine } from '../../src/engines/ffmpeg/ffmpeg-engine.ts';
 import { FlatrenderError } from '../../src/lib/errors.ts';
@@ -336,3 +337,29 @@ async function failureOf(promise: Promise<unknown>): Promise<FlatrenderError> {
   }
   return assert.fail('should have failed');
 }
+
+test('a text that the font of its drawtext cannot draw is refused by input, font and character', {
+  skip,
+}, async (context) => {
+  const workspace = temporaryDirectory(context);
+  const manifest = await readManifest(template);
+  const render = (value: string) => {
+    const base = renderRequest({
+      engine: 'ffmpeg',
+      bundleDir: template,
+      workspace,
+      manifest: { engines: { mock: {} } },
+    });
+    const inputs = { title: { type: 'text', value } } as const;
+    return ffmpegEngine.render({ ...base, manifest, inputs }, recordingContext().context);
+  };
+  await assert.rejects(render('Hi 日 🎉'), {
+    code: 'GLYPH_MISSING',
+    message: /input "title".*fonts\/InterDisplay-Bold\.otf.*"日" \(U\+65E5\), "🎉" \(U\+1F389\)/,
+  });
+  await assert.rejects(
+    render('Žluťoučký kůň · Ελλάδα'),
+    { code: 'INPUT_INVALID' },
+    'the sound is missing next',
+  );
+});

@@ -58,8 +58,8 @@ const rules: Rules = {
     execa: ['src/lib/exec.ts'],
     fastify: ['src/control/'],
     'fastify-type-provider-zod': ['src/control/'],
-    // Text of Lottie templates is laid out by the engine; the inspector only reads the names of fonts.
-    fontkit: ['src/engines/lottie/', 'src/bundle/'],
+    // Engines check and lay out text; the inspector only reads the names of fonts.
+    fontkit: ['src/engines/font-file.ts', 'src/bundle/'],
     inquirer: ['src/cli/'],
     listr2: ['src/cli/'],
     minio: ['src/objects/s3.ts'],

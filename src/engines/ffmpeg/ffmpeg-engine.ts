@@ -13,6 +13,7 @@ import { finishOutput, probeMedia } from '../../media/probe.ts';
 import type { EngineInfo } from '../../protocol/nodes.ts';
 import type { Engine, EngineSettings, RenderContext, RenderRequest, RenderResult } from '../engine.ts';
 import { buildArgs, type RenderPlan, type SourcePlan } from './build-args.ts';
+import { checkTexts } from './check-texts.ts';
 import { fillGraph, type GraphValues } from './fill-graph.ts';
 import { checkInputs, planSources } from './sources.ts';
 
@@ -94,7 +95,16 @@ async function render(request: RenderRequest, context: RenderContext): Promise<R
     };
     const found = await finishOutput(path, expected, settings, context.signal);
     const { codec, durationMs, sizeBytes } = found;
-    return { path, frames, durationMs, width, height, codec, sizeBytes };
+    // FFmpeg counts a still as one frame of 25 a second.
+    return {
+      path,
+      frames,
+      durationMs: output.container === 'png' ? 0 : durationMs,
+      width,
+      height,
+      codec,
+      sizeBytes,
+    };
   } catch (error) {
     await rm(path, { force: true });
     throw error;
@@ -115,6 +125,7 @@ async function planRender(request: RenderRequest, place: Place): Promise<RenderP
   const section = request.manifest.engines.ffmpeg;
   if (!section)
     throw new FlatrenderError('TEMPLATE_INVALID', 'this template has no engines.ffmpeg in its template.yaml');
+  await checkTexts(request);
   const lengths = await checkInputs({ request, tools: place.tools, signal: place.signal });
   const duration = durationOf(request, lengths);
   const { width, height } = encodedSize(output);

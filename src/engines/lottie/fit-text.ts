@@ -1,6 +1,7 @@
 /** Makes long text fit: into its box, or into the frame from where it starts. */
 import { FlatrenderError } from '../../lib/errors.ts';
-import type { FontSet, LoadedFont } from './fonts.ts';
+import type { LoadedFont } from '../font-file.ts';
+import type { FontSet } from './fonts.ts';
 import type { LayerPlace } from './layers.ts';
 import type { Lottie, TextDocument } from './lottie-json.ts';
 import { roomForText } from './room.ts';
