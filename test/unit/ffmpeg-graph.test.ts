@@ -8,7 +8,12 @@ import { escapeFilterPath, escapeFilterValue, filterNumber } from '../../src/eng
 import { parseFilterGraph } from '../../src/engines/ffmpeg/filter-syntax.ts';
 import { checkGraph } from '../../src/engines/ffmpeg/graph-policy.ts';
 import { FlatrenderError } from '../../src/lib/errors.ts';
+import { run } from '../../src/lib/exec.ts';
 import { planEncoding } from '../../src/media/encoding-plan.ts';
+import { findFfmpeg } from '../../src/media/ffmpeg.ts';
+
+const tools = await findFfmpeg('');
+const skip = tools ? false : 'needs ffmpeg and ffprobe: apt-get install ffmpeg';
 
 const output: RenderPlan['output'] = {
   name: 'original',
@@ -210,7 +215,29 @@ test('a graph does not reach outside its bundle', () => {
     'subtitles=filename=http\\\\://x/a.srt',
     'metadata=print:file=out.txt',
     'psnr=stats_file=x.log',
-    'sendcmd=f=/x.cmd',
+    'psnr=f=x.log',
+    'ssim=x.log',
+    "psnr='stats_file=x.log'",
+    'xpsnr=stats_file=x.log',
+    'firequalizer=dumpfile=x',
+    'deshake=filename=x.log',
+    'curves=vintage:plot=x.plt',
+    'curves=all=0/0 1/1:psfile=/home/a.acv',
+    'paletteuse=debug_kdtree=x.dot',
+    'metadata=print:a:b:same_str:1:x.log',
+    'arnndn=m=/etc/passwd',
+    'arnndn=/etc/passwd',
+    'cellauto=f=/etc/passwd',
+    'life=filename=../../x',
+    'flite=textfile=/etc/passwd',
+    'showcqt=axisfile=C\\\\:/a.png',
+    'subtitles=f=/a.srt',
+    'removelogo=f=/a.png',
+    'sofalizer=sofa=http\\\\://x/a.sofa',
+    'drawtext=/text=/etc/passwd:fontfile=a.ttf',
+    'sendcmd=f=x.cmd',
+    'asendcmd=c=1 drawtext reinit textfile=/etc/passwd',
+    'ddagrab',
     'zmq',
     'frei0r=glow',
     'ladspa=file=x',
@@ -226,9 +253,28 @@ test('a graph does not reach outside its bundle', () => {
     'lut3d=luts/warm.cube',
     "drawtext=fontfile=fonts/a.ttf:text='movie=/etc/passwd'",
     "[0:v]scale=w='min(iw,ih)':h=-1[movie];[movie]null",
-    'sendcmd=c=1 drawtext reinit',
+    'drawtext=fontfile=a.ttf:text=/.. https\\\\://x.y',
+    "crop=iw-2*abs(10)/4:ih/2,setpts='PTS-STARTPTS',colorchannelmixer=.3:.4:.3",
+    'curves=preset=vintage,metadata=print:key=a',
+    'geq=r=r(X\\,Y)/2:g=g(X\\,Y):b=if(gt(X\\,2)\\,1\\,0)',
+    'showwaves=s=320x180:colors=red|blue:mode=p2p,aformat=sample_fmts=fltp',
+    'arnndn=m=models/a.rnnn',
   ])
     checkGraph(graph, 'graph');
+});
+
+test('every option by which the ffmpeg of this machine writes a file is known', { skip }, async () => {
+  const { stdout } = await run(tools?.ffmpeg ?? '', ['-hide_banner', '-h', 'full']);
+  const written = /\b(print|save|dump|store|write|log file|log messages|output files|used to write)\b.*/;
+  let filter = '';
+  const found: string[] = [];
+  for (const line of stdout.split('\n')) {
+    filter = /^(\w+) AVOptions:/.exec(line)?.[1] ?? filter;
+    const [, option, help = ''] = /^ +(\w+) +<string> +\.\.F[.\w]+ (.*)/.exec(line) ?? [];
+    if (option && written.test(help) && /file|log/i.test(help)) found.push(`${filter}=${option}=x.log`);
+  }
+  assert.ok(found.includes('psnr=f=x.log'), 'the help is read');
+  for (const graph of found) assert.throws(() => checkGraph(graph, 'graph'), FlatrenderError, graph);
 });
 
 test('ffmpeg before 5.1 is too old; development builds are not', () => {

@@ -18,23 +18,41 @@ const REFUSED: Readonly<Record<string, string>> = {
   frei0r_src: 'it loads programs of the machine',
   program_opencl: 'it runs a program of its own',
   openclsrc: 'it runs a program of its own',
+  xfade_opencl: 'it runs a program of its own',
+  sendcmd: 'its commands change other filters after they were checked',
+  asendcmd: 'its commands change other filters after they were checked',
+  ddagrab: 'it films the screen',
+  gfxcapture: 'it films the screen',
   vidstabdetect: 'it writes files',
   signature: 'it writes files',
 };
 
-/** Options that name a file to read. */
-const READ_OPTIONS = new Set([
-  'fontfile',
-  'textfile',
-  'file',
-  'filename',
-  'fontsdir',
-  'fontsdir',
-  'model',
-  'input',
-]);
-/** Options that name a file to write. */
-const WRITE_OPTIONS = new Set(['stats_file', 'log_path', 'bands_file']);
+/** Options that name a file to read; every option may not have a value that leads out of the bundle. */
+const READ_OPTIONS = new Set(['fontfile', 'textfile', 'file', 'filename', 'fontsdir', 'model', 'input']);
+/**
+ * Options that write a file, by filter, and the place from which a value without a name may be one (ffmpeg 5.1,
+ * `ffmpeg -h full`; the order of the options differs between versions only behind these places).
+ */
+const WRITES: Readonly<Record<string, { readonly options: readonly string[]; readonly from: number }>> = {
+  ametadata: { options: ['file'], from: 5 },
+  asr: { options: ['logfn'], from: 5 },
+  curves: { options: ['plot'], from: 7 },
+  deshake: { options: ['filename'], from: 10 },
+  firequalizer: { options: ['dumpfile'], from: 9 },
+  libvmaf: { options: ['log_path'], from: 0 },
+  loudnorm: { options: ['stats_file'], from: 10 },
+  metadata: { options: ['file'], from: 5 },
+  paletteuse: { options: ['debug_kdtree'], from: 5 },
+  psnr: { options: ['stats_file', 'f'], from: 0 },
+  ssim: { options: ['stats_file', 'f'], from: 0 },
+  vmafmotion: { options: ['stats_file'], from: 0 },
+  whisper: { options: ['destination'], from: 4 },
+  xpsnr: { options: ['stats_file', 'f'], from: 0 },
+};
+/** Options whose value is shown or computed and never opened. */
+const SHOWN = new Set(['text']);
+/** An absolute path, a drive, a URL, or a way up; ffmpeg 7 reads an option from a file when its name starts with `/`. */
+const LEADS_OUT = /^\s*[/\\~]|^\s*[a-z]:[/\\]|^\s*[a-z][a-z0-9+.-]+:|(^|[/\\])\.\.([/\\]|$)/i;
 /** Filters whose first value by position is a file to read. */
 const FILE_FIRST = new Set([
   'lut3d',
@@ -66,13 +84,15 @@ export function checkGraph(graph: string, where: string): void {
 function problemOf({ name, options }: ParsedFilter): string | null {
   const refused = Object.hasOwn(REFUSED, name) ? REFUSED[name] : undefined;
   if (refused !== undefined) return `the filter "${name}" may not be used: ${refused}`;
-  const reads = (name === 'sendcmd' || name === 'asendcmd') && options.some(({ key }) => key === 'f');
+  const writes = Object.hasOwn(WRITES, name) ? WRITES[name] : undefined;
   for (const [index, { key, value }] of options.entries()) {
-    if (key !== null && WRITE_OPTIONS.has(key)) return `the option "${key}" of "${name}" writes a file`;
-    if ((name === 'metadata' || name === 'ametadata') && key === 'file')
-      return `the option "file" of "${name}" writes a file`;
-    const isFile =
-      key === null ? index === 0 && FILE_FIRST.has(name) : READ_OPTIONS.has(key) || (reads && key === 'f');
+    if (key !== null && writes?.options.includes(key))
+      return `the option "${key}" of "${name}" writes a file`;
+    if (key === null && writes && index >= writes.from)
+      return `"${name}" may write the file ${JSON.stringify(value)}: give its options by name`;
+    if (LEADS_OUT.test(value) && !SHOWN.has(key ?? ''))
+      return `"${name}" must not open ${JSON.stringify(value)}`;
+    const isFile = key === null ? index === 0 && FILE_FIRST.has(name) : READ_OPTIONS.has(key);
     if (isFile && !BundlePath.safeParse(value).success)
       return `"${name}" must not open ${JSON.stringify(value)}`;
     if (
