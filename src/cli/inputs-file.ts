@@ -95,7 +95,8 @@ async function parseYaml(text: string, path: string): Promise<unknown> {
   } catch (cause) {
     throw invalid(
       path,
-      `is not YAML: ${cause instanceof Error ? cause.message : cause}`,
+      // Below the first line the parser draws the place.
+      `is not YAML: ${String(cause instanceof Error ? cause.message : cause).split('\n', 1)[0]}`,
       'check the place it names',
       cause,
     );

@@ -33,15 +33,37 @@ function formatLeft(ms: number): string {
   return ms < 59_000 ? `${Math.max(1, Math.ceil(ms / 1000))} s` : formatDuration(ms);
 }
 
-/** `███████░░░  62 %  93/150 frames  41 fps  2 s left`; without `width` no bar, for logs. */
-export function progressLine(facts: ProgressFacts, width = 0, unicode = true): string {
+const WORD = ' frames';
+const WIDEST_BAR = 24;
+/** A bar below this says less than the number beside it. */
+const NARROWEST_BAR = 6;
+/** Up to this length the bar has the room of the word "frames". */
+const BAR_BEFORE_WORDS = 12;
+
+/**
+ * A progress line for so many columns. What counts most is how far and how long: first the word "frames" goes, then
+ * the bar, then the rate. Room for a rate and some seconds is kept from the start: nothing jumps when they come.
+ */
+export function fittedProgress(facts: ProgressFacts, columns: number): string {
+  const digits = String(facts.frames ?? 9999).length;
+  const left = formatLeft(timeLeftMs(facts) ?? 0);
+  const ending = '  100 fps'.length + Math.max('59 s'.length, left.length) + '   left'.length;
+  const room = columns - '100 %'.length - 2 - (digits * 2 + 1) - ending - 2;
+  const short = room - WORD.length < BAR_BEFORE_WORDS;
+  const width = Math.min(WIDEST_BAR, short ? room : room - WORD.length);
+  const line = progressLine(facts, width < NARROWEST_BAR ? 0 : width, short);
+  return line.length <= columns ? line : line.replace(/ {2}[\d.]+ fps/, '');
+}
+
+/** `███████░░░  62 %  93/150 frames  41 fps  2 s left`; without `width` no bar, for logs; `short`: no word "frames". */
+export function progressLine(facts: ProgressFacts, width = 0, short = false): string {
   const left = timeLeftMs(facts);
   return [
-    width > 0 ? bar(facts.fraction, width, unicode) : '',
+    width > 0 ? bar(facts.fraction, width) : '',
     `${String(Math.floor(facts.fraction * 100)).padStart(3)} %`,
     facts.frames === null
       ? ''
-      : `${String(facts.frame).padStart(String(facts.frames).length)}/${facts.frames} frames`,
+      : `${String(facts.frame).padStart(String(facts.frames).length)}/${facts.frames}${short ? '' : WORD}`,
     facts.fps ? `${facts.fps < 10 ? facts.fps.toFixed(1) : Math.round(facts.fps)} fps` : '',
     left === null ? '' : `${formatLeft(left)} left`,
   ]

@@ -12,7 +12,7 @@ import { jobFailure } from './job-report.ts';
 import { farmLogs, type LocalFarm, startLocalFarm } from './local-farm.ts';
 import { formatBytes, formatDuration } from './output.ts';
 import { isLive } from './paint.ts';
-import { progressLine } from './progress-line.ts';
+import { fittedProgress, type ProgressFacts, progressLine } from './progress-line.ts';
 import { type SavedFile, saveOutputs } from './save-outputs.ts';
 import type { Steps } from './steps.ts';
 import { submitJobs } from './submit-jobs.ts';
@@ -93,7 +93,7 @@ async function renderOne(
       renderToEnd(api, job, signal, (now) =>
         say(
           now.state === 'running'
-            ? `${progressLine(jobProgress(now), isLive(process.stderr) ? 24 : 0).trim()}  ${jobActivity(now)}`
+            ? `${jobActivity(now).padEnd(9)} ${showProgress(jobProgress(now))}`
             : now.state,
         ),
       ),
@@ -122,6 +122,13 @@ async function renderOne(
     file,
     kept: farm.reused || options.keep,
   };
+}
+
+/** Beside a spinner, the name of the step and the phase. */
+function showProgress(facts: ProgressFacts): string {
+  return isLive(process.stderr)
+    ? fittedProgress(facts, (process.stderr.columns || 80) - 22)
+    : progressLine(facts).trim();
 }
 
 async function renderToEnd(

@@ -72,7 +72,8 @@ export function parseSet(pairs: readonly string[]): Record<string, string> {
   for (const pair of pairs) {
     const equals = pair.indexOf('=');
     if (equals < 1) {
-      throw new FlatrenderError('USAGE', `--set ${pair}: there is no "="`, {
+      const missing = equals === 0 ? 'no name before the' : 'no';
+      throw new FlatrenderError('USAGE', `--set ${pair}: there is ${missing} "="`, {
         hint: 'write --set title="Hello"',
       });
     }

@@ -2,13 +2,16 @@ import type { Api } from '../client/api.ts';
 import type { FlatrenderError } from '../lib/errors.ts';
 import type { JobView } from '../protocol/jobs.ts';
 import { followJobs, isOver, jobActivity, jobProgress } from './follow-jobs.ts';
-import { formatDuration } from './output.ts';
+import { formatDuration, widthOf } from './output.ts';
 import { isLive, paint } from './paint.ts';
-import { bar, progressLine } from './progress-line.ts';
+import { bar, fittedProgress, progressLine } from './progress-line.ts';
 import { createSteps, liveOptions, type Say } from './steps.ts';
 
 /** A line per job in a log at most this often while it renders. */
 const PLAIN_EVERY_MS = 5000;
+
+/** Columns that phase, frames, rate and time left need; a job's name gives way to them. */
+const LEAST_BESIDE_NAME = 50;
 
 export interface WatchOptions {
   readonly signal: AbortSignal;
@@ -48,7 +51,7 @@ async function watchPlain(
       const now = Date.now();
       if (last?.text === activity && (isOver(job) || now - last.at < PLAIN_EVERY_MS)) return;
       shown.set(job.id, { text: activity, at: now });
-      process.stderr.write(`${jobLine(job, 0)}\n`);
+      process.stderr.write(`${jobLine(job)}\n`);
     },
   });
 }
@@ -83,7 +86,7 @@ async function watchLive(api: Api, ids: readonly string[], signal: AbortSignal):
         new Promise<void>((resolve, reject) => {
           const update = (): void => {
             const job = jobs.get(id);
-            if (job) task.title = `${jobLine(job, 24)}${lost && !isOver(job) ? `  ${lost}` : ''}`;
+            if (job) task.title = `${jobLine(job, liveColumns())}${lost && !isOver(job) ? `  ${lost}` : ''}`;
             if (job && isOver(job)) {
               if (job.state === 'succeeded') resolve();
               else reject(new Error(job.state));
@@ -121,7 +124,7 @@ async function watchBatch(
         say(
           [
             batchLine([...jobs.values()], ids.length),
-            ...running.map((each) => `  ${jobLine(each, 24)}`),
+            ...running.map((each) => `  ${jobLine(each, liveColumns())}`),
           ].join('\n'),
         );
       },
@@ -146,9 +149,15 @@ export function batchLine(jobs: readonly JobView[], total: number): string {
     .join(', ');
 }
 
-/** One job in one line; `barWidth` 0: without a bar. */
-export function jobLine(job: JobView, barWidth: number): string {
-  const name = job.name ? `${job.id} ${job.name}` : job.id;
+/** What a spinner, an indent and the edge leave of a line of the terminal. */
+function liveColumns(): number {
+  return (process.stderr.columns || 80) - 5;
+}
+
+/** One job in one line: for a log, or with a bar as long as the columns allow. */
+export function jobLine(job: JobView, columns?: number): string {
+  const full = job.name ? `${job.id} ${job.name}` : job.id;
+  const name = columns !== undefined && widthOf(full) > columns - LEAST_BESIDE_NAME ? job.id : full;
   const activity = jobActivity(job).padEnd(9);
   if (job.state === 'succeeded') {
     const took =
@@ -160,7 +169,12 @@ export function jobLine(job: JobView, barWidth: number): string {
   if (job.state === 'failed')
     return `${name}  ${paint('error', `failed: ${job.error?.message ?? 'no reason given'}`, process.stderr)}`;
   if (job.state !== 'running') return `${name}  ${activity.trimEnd()}`;
-  return `${name}  ${paint('busy', activity, process.stderr)} ${progressLine(jobProgress(job), barWidth)}`;
+  const progress = jobProgress(job);
+  const shown =
+    columns === undefined
+      ? progressLine(progress)
+      : fittedProgress(progress, columns - widthOf(name) - 2 - activity.length - 1);
+  return `${name}  ${paint('busy', activity, process.stderr)} ${shown}`;
 }
 
 function lostLine(error: FlatrenderError): string {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EngineName, InputName, Instant, Name, Sha256, Version } from './names.ts';
+import { EngineName, InputName, Instant, Label, Name, Sha256, Version } from './names.ts';
 
 /** Where a task stands. Which event leads where is decided in `jobs/`. */
 export const TaskState = z.enum(['blocked', 'queued', 'running', 'succeeded', 'failed', 'cancelled']);
@@ -36,8 +36,7 @@ export type TaskPhase = z.infer<typeof TaskPhase>;
 /** A file given as an input, stored once under its sha256 (`assets/<sha256>`). */
 export const AssetRef = z.object({
   asset: Sha256,
-  name: z
-    .string()
+  name: Label
     .min(1)
     .max(255)
     .describe('the file name the user gave, for messages and the extension only'),
@@ -84,15 +83,16 @@ export const JobRequest = z
       .array(Name)
       .min(1)
       .max(16)
+      .refine((names) => new Set(names).size === names.length, 'the same output twice')
       .optional()
       .describe('output or preset names; default: the manifest’s first'),
-    name: z.string().max(200).optional(),
+    name: Label.max(200).optional(),
     priority: z.int().min(0).max(100).default(50),
     runAt: Instant.optional().describe('do not start before'),
     node: Name.optional().describe('render on this node'),
     fallback: z.boolean().default(true).describe('with node: may another take it when that one is offline'),
     webhook: z
-      .url({ protocol: /^https?$/ })
+      .url({ protocol: /^https?$/, error: 'must be an address such as https://example.com/done' })
       .max(2048)
       .optional(),
     tags: z.array(Name).max(16).default([]).describe('node tags it needs'),

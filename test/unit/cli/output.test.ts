@@ -12,7 +12,7 @@ import {
   widthOf,
 } from '../../../src/cli/output.ts';
 import { hasColor, isLive } from '../../../src/cli/paint.ts';
-import { bar, progressLine, timeLeftMs } from '../../../src/cli/progress-line.ts';
+import { bar, fittedProgress, progressLine, timeLeftMs } from '../../../src/cli/progress-line.ts';
 import { batchLine } from '../../../src/cli/watch-jobs.ts';
 import type { JobView, TaskView } from '../../../src/protocol/jobs.ts';
 
@@ -167,6 +167,26 @@ test('a progress line says frame, rate and time left', () => {
   assert.equal(timeLeftMs({ ...facts, fps: 0 }), null);
   assert.equal(progressLine({ fraction: 0, frame: 0, frames: null, fps: null }), '  0 %');
   assert.match(progressLine(facts, 10), /^█{6}▎░{3} {3}62 %/);
+});
+
+test('a progress line fits its columns, and the time left is the last thing to go', () => {
+  const facts = { fraction: 0.62, frame: 930, frames: 1500, fps: 4.2 };
+  for (let columns = 33; columns < 140; columns += 1) {
+    const line = fittedProgress(facts, columns);
+    assert.ok(line.length <= columns, `${line.length} > ${columns}`);
+    assert.match(line, /62 %.* 930\/1500.* {2}2 min 16 s left$/);
+  }
+  assert.equal(fittedProgress(facts, 34), ' 62 %   930/1500  2 min 16 s left');
+  assert.equal(fittedProgress(facts, 42), ' 62 %   930/1500  4.2 fps  2 min 16 s left');
+  assert.equal(
+    fittedProgress(facts, 100),
+    '██████████████▉░░░░░░░░░   62 %   930/1500 frames  4.2 fps  2 min 16 s left',
+  );
+  // A job of few frames beside its id on a terminal of 80 columns.
+  assert.equal(
+    fittedProgress({ fraction: 0.5, frame: 75, frames: 150, fps: 41 }, 46),
+    '█████░░░░░   50 %   75/150  41 fps  2 s left',
+  );
 });
 
 test('a batch in one line counts what is over, failed and running', () => {
