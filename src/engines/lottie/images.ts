@@ -7,6 +7,7 @@ import { FlatrenderError } from '../../lib/errors.ts';
 import { type Bound, imageAssets } from './bind.ts';
 import type { LayerPlace } from './layers.ts';
 import { LAYER, type Lottie, type LottieAsset } from './lottie-json.ts';
+import { pictureDamage } from './picture-file.ts';
 import { type Problem, problem } from './problem.ts';
 
 /** Decoded, this is 256 MB: half of what one picture may cost a node with 1 GB. */
@@ -165,11 +166,8 @@ function drawFitted(
 
 function decode(kit: CanvasKit, file: Uint8Array, { label, code }: ImageSource): Image {
   const hint = 'give a complete PNG, JPEG, WebP or GIF file';
-  // Skia decodes what is there of a file that was cut off, and leaves the rest black.
-  if (!isComplete(file))
-    throw new FlatrenderError(code, `${label} is cut off: its end is missing (${file.length} bytes)`, {
-      hint,
-    });
+  const damage = pictureDamage(file);
+  if (damage !== undefined) throw new FlatrenderError(code, `${label} ${damage}`, { hint });
   const image = kit.MakeImageFromEncoded(file);
   if (!image)
     throw new FlatrenderError(code, `${label} is not a picture that can be read (${file.length} bytes)`, {
@@ -180,15 +178,4 @@ function decode(kit: CanvasKit, file: Uint8Array, { label, code }: ImageSource):
   const size = `${image.width()} × ${image.height()}`;
   image.delete();
   throw new FlatrenderError(code, `${label} is too large: ${size}`, { hint: 'at most 64 megapixels' });
-}
-
-/** False for a PNG, JPEG, WebP or GIF file whose end is missing; true for anything else. */
-function isComplete(file: Uint8Array): boolean {
-  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength);
-  const starts = (magic: string): boolean => bytes.subarray(0, magic.length).toString('latin1') === magic;
-  if (starts('\x89PNG')) return bytes.includes('IEND', 8, 'latin1');
-  if (starts('\xff\xd8')) return bytes.lastIndexOf(Buffer.from([0xff, 0xd9])) > 0;
-  if (starts('RIFF')) return bytes.length >= 12 && bytes.length >= bytes.readUInt32LE(4) + 8;
-  if (starts('GIF8')) return bytes.lastIndexOf(0x3b) > bytes.length - 64;
-  return true;
 }
