@@ -1,5 +1,5 @@
 /** Whatever goes wrong, as `{ error: { code, message, hint, … } }`: never a stack, never text of ours that leaks. */
-
+import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../lib/clock.ts';
@@ -68,11 +68,16 @@ export function sendError(
   if (code === 'TOKEN_MISSING' || code === 'TOKEN_INVALID') reply.header('www-authenticate', 'Bearer');
   if (code === 'RATE_LIMITED' || code === 'UNAVAILABLE') reply.header('retry-after', '1');
   // A body that nobody is going to read must not keep the connection busy.
-  if (!request.raw.complete && !reply.raw.headersSent) reply.header('connection', 'close');
+  if (!request.raw.complete && announcesBody(request) && !reply.raw.headersSent)
+    reply.header('connection', 'close');
   reply
     .code(status)
     .type('application/json; charset=utf-8')
     .send(JSON.stringify({ error: body }));
+}
+
+function announcesBody({ headers }: FastifyRequest): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 const PATTERNS = Object.values(ROUTES).map(({ method, path }) => ({
@@ -113,6 +118,24 @@ export function answerBrokenConnection(error: Error & { code?: string }, socket:
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? new FlatrenderError('REQUEST_TIMEOUT', 'the request did not arrive in time')
         : new FlatrenderError('REQUEST_INVALID', 'this is not a valid HTTP request');
+  refuse(socket, refusal);
+}
+
+/** Answers what Node would pass over in silence, or without a word of why. */
+export function refuseOddities(server: Server): void {
+  server.on('connect', (_, socket: Socket) => {
+    socket.on('error', () => undefined);
+    refuse(socket, new FlatrenderError('METHOD_NOT_ALLOWED', 'this is not a proxy'));
+  });
+  server.on('checkExpectation', (request, response) => {
+    refuse(
+      response.socket ?? request.socket,
+      new FlatrenderError('REQUEST_INVALID', 'the only expectation that is met here is 100-continue'),
+    );
+  });
+}
+
+function refuse(socket: Socket, refusal: FlatrenderError): void {
   const body = JSON.stringify({ error: refusal.toBody() });
   socket.end(
     `HTTP/1.1 ${refusal.status} Refused\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,

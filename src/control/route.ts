@@ -138,6 +138,7 @@ export class Routes {
     }
     return {
       onRequest: async (request: FastifyRequest) => {
+        // Node keeps the first one and drops the others without a word; a proxy may look at the last.
         refuseRepeated(request.raw.rawHeaders, 'authorization');
         request.tokenRecord = await clientAuth.verify(request.raw.headers.authorization, auth);
       },
@@ -165,8 +166,8 @@ export function invalidRequest(issues: readonly z.core.$ZodIssue[], part: string
   return new FlatrenderError('REQUEST_INVALID', text.join('; '), { details: { part, problems } });
 }
 
-// Node keeps the first Authorization header and drops the others without a word; a proxy may look at the last.
-function refuseRepeated(rawHeaders: readonly string[], name: string): void {
+/** Refuses a request that has this header more than once. */
+export function refuseRepeated(rawHeaders: readonly string[], name: string): void {
   let count = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const header = rawHeaders[i];

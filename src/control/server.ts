@@ -11,7 +11,7 @@ import { parseJson } from '../lib/json.ts';
 import { ROUTES, type RouteName } from '../protocol/routes.ts';
 import { contentDigest, digestMatches, signAnswer } from '../protocol/signatures.ts';
 import type { Control } from './context.ts';
-import { answerBrokenConnection, noSuchRoute, sendError } from './error-answers.ts';
+import { answerBrokenConnection, noSuchRoute, refuseOddities, sendError } from './error-answers.ts';
 import { agentRoutes } from './handlers/agent.ts';
 import { farmRoutes } from './handlers/farm.ts';
 import { jobRoutes } from './handlers/jobs.ts';
@@ -20,7 +20,7 @@ import { objectRoutes } from './handlers/objects.ts';
 import { submitRoutes } from './handlers/submit.ts';
 import { templateRoutes } from './handlers/templates.ts';
 import { tokenRoutes } from './handlers/tokens.ts';
-import { Routes, validator } from './route.ts';
+import { Routes, refuseRepeated, validator } from './route.ts';
 import { SlowBodies } from './slow-bodies.ts';
 
 // Longer than the 60 s after which common proxies and clients drop idle connections: the server is never the first.
@@ -57,6 +57,7 @@ export async function createServer(
   const server = app.server as Server;
   server.maxConnections = limits.connections;
   server.maxRequestsPerSocket = 0;
+  refuseOddities(server);
 
   app.setValidatorCompiler(({ schema, httpPart }) => validator(schema as unknown as z.ZodType, httpPart));
   // Answers are made by this program: they are documented by their schemas, not checked against them.
@@ -95,6 +96,11 @@ function decorate(app: FastifyInstance, control: Control, isClosing: () => boole
     // Node would refuse it too, but without a word.
     if (request.raw.headers.host === undefined && request.raw.httpVersion === '1.1') {
       return done(new FlatrenderError('REQUEST_INVALID', 'the request has no Host header'));
+    }
+    try {
+      refuseRepeated(request.raw.rawHeaders, 'host');
+    } catch (error) {
+      return done(error as Error);
     }
     if ((request.raw.url ?? '').length > urlLength) {
       return done(

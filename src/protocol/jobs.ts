@@ -36,7 +36,8 @@ export type TaskPhase = z.infer<typeof TaskPhase>;
 /** A file given as an input, stored once under its sha256 (`assets/<sha256>`). */
 export const AssetRef = z.object({
   asset: Sha256,
-  name: Label
+  name: z
+    .string()
     .min(1)
     .max(255)
     .describe('the file name the user gave, for messages and the extension only'),

@@ -25,6 +25,12 @@ export const Version = z
     'a version such as 1.2.0',
   );
 
+/**
+ * A text that people give things for a name, shown in lists and terminals: of one line, and without what a terminal
+ * takes for a command.
+ */
+export const Label = z.string().regex(/^\P{Cc}*$/u, 'text without control characters');
+
 /** sha256 in lower-case hex. */
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 hexadecimal characters');
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EngineName, Instant, Name, Role } from './names.ts';
+import { EngineName, Instant, Label, Name, Role } from './names.ts';
 
 /** One engine as a node's probe found it. */
 export const EngineInfo = z.object({
@@ -79,7 +79,7 @@ export const NodeList = z.object({ nodes: z.array(NodeView) });
 export const NodeRequest = z
   .object({
     id: Name,
-    name: z.string().min(1).max(200).optional().describe('display name; default: the id'),
+    name: Label.min(1).max(200).optional().describe('display name; default: the id'),
     rotate: z.boolean().default(false).describe('for a known node: issue its next secret'),
   })
   .strict();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Instant } from './names.ts';
+import { Instant, Label } from './names.ts';
 
 /** admin ⊃ submit ⊃ read. Pushing templates needs admin: templates are code. */
 export const TokenRole = z.enum(['admin', 'submit', 'read']);
@@ -18,9 +18,10 @@ export const TokenList = z.object({ tokens: z.array(TokenView) });
 
 export const TokenRequest = z
   .object({
-    name: z.string().min(1).max(100),
+    name: Label.min(1).max(100),
     role: TokenRole,
-    expiresInSeconds: z.int().positive().optional(),
+    // A hundred years: far beyond it there are no dates any more.
+    expiresInSeconds: z.int().positive().max(3_155_760_000).optional(),
   })
   .strict();
 export type TokenRequest = z.infer<typeof TokenRequest>;

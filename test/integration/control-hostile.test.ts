@@ -107,6 +107,45 @@ test('what is not proper HTTP, and odd methods, get a 4xx with a code', async ()
   );
 });
 
+test('who expects the impossible, wants a tunnel or names two hosts is told so', async () => {
+  await using farm = await startTestControl();
+  const ask = async (head: string) => codeOf(await raw(farm, head, { keepOpen: true }));
+  const host = 'Host: x\r\n';
+  assert.equal(await ask(`CONNECT example.com:80 HTTP/1.1\r\n${host}\r\n`), '405 METHOD_NOT_ALLOWED');
+  assert.equal(
+    await ask(`POST /v1/jobs HTTP/1.1\r\n${host}Expect: 200-maybe\r\nContent-Length: 2\r\n\r\n{}`),
+    '400 REQUEST_INVALID',
+  );
+  assert.equal(
+    await ask(`GET /health HTTP/1.1\r\n${host}${host}Connection: close\r\n\r\n`),
+    '400 REQUEST_INVALID',
+  );
+});
+
+test('an error in the middle of a pipeline does not cut off what follows it', async () => {
+  await using farm = await startTestControl();
+  const ask = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: x\r\n${more}\r\n`;
+  const pipeline = ask('/health') + ask('/nothing-here') + ask('/health', 'Connection: close\r\n');
+  const answer = await raw(farm, pipeline, { keepOpen: true });
+  assert.deepEqual(
+    [...answer.matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1]),
+    ['200', '404', '200'],
+  );
+});
+
+test('names that would command a terminal, dates beyond all time and outputs named twice are refused', async () => {
+  await using farm = await startTestControl();
+  await farm.addTemplate();
+  const ask = async (path: string, body: unknown) => (await farm.call('POST', path, body)).status;
+  const evil = 'innocent\u001b]0;owned\u0007';
+  assert.equal(await ask('/v1/jobs', { template: 'mock-template', name: evil }), 400);
+  assert.equal(await ask('/v1/jobs', { template: 'mock-template', outputs: ['main', 'main'] }), 400);
+  assert.equal(await ask('/v1/nodes', { id: 'a', name: evil }), 400);
+  assert.equal(await ask('/v1/tokens', { name: evil, role: 'read' }), 400);
+  assert.equal(await ask('/v1/tokens', { name: 'x', role: 'read', expiresInSeconds: 8.64e12 }), 400);
+  assert.equal((await farm.call('GET', '/v1/tokens')).status, 200);
+});
+
 test('repeated headers that decide who asks are refused', async () => {
   await using farm = await startTestControl();
   const node = await farm.addNode('studio-1');
