@@ -50,8 +50,8 @@ interface Entry {
   sizeBytes: number;
   usedAt: number;
   uses: number;
-  /** Contents were compared with their digests since this process started. */
-  isVerified: boolean;
+  /** Size and time of each file when contents were last compared with their digests; null: not since the start. */
+  stamps: ReadonlyMap<string, string> | null;
 }
 
 export interface ContentCacheOptions {
@@ -106,7 +106,7 @@ class DiskCache implements ContentCache {
       if (file === null) await removeTree(join(directory, name));
       else {
         const usedAt = (await stat(path)).mtimeMs;
-        this.#entries.set(name, { name, sizeBytes: file.sizeBytes, usedAt, uses: 0, isVerified: false });
+        this.#entries.set(name, { name, sizeBytes: file.sizeBytes, usedAt, uses: 0, stamps: null });
       }
     }
     for (const name of await readdir(this.#parts)) {
@@ -193,7 +193,8 @@ class DiskCache implements ContentCache {
       await writeJsonFile(join(building, ENTRY_FILE), { sizeBytes, files } satisfies EntryFile);
       await removeTree(target);
       await renamePatiently(building, target);
-      const entry: Entry = { name, sizeBytes, usedAt: clock.now(), uses: 0, isVerified: true };
+      const stamps = await stampsOf(join(target, FILES), Object.keys(files));
+      const entry: Entry = { name, sizeBytes, usedAt: clock.now(), uses: 0, stamps };
       this.#entries.set(name, entry);
       return entry;
     } catch (error) {
@@ -202,19 +203,18 @@ class DiskCache implements ContentCache {
     }
   }
 
-  /** Still there and, once after each start of the agent, still what it was: a power cut may have emptied files. */
+  /**
+   * Still what it was. Digests are compared once after each start of the agent (a power cut may have emptied files), and
+   * again when a file's size or time is another one than then.
+   */
   async #isSound(entry: Entry): Promise<boolean> {
     const path = join(this.#options.directory, entry.name);
-    if (entry.isVerified) {
-      return await stat(join(path, ENTRY_FILE)).then(
-        () => true,
-        () => false,
-      );
-    }
+    if (entry.stamps !== null && (await hasStamps(join(path, FILES), entry.stamps))) return true;
     const file = await readJsonFile(join(path, ENTRY_FILE), EntryFile);
     const actual = await digestTree(join(path, FILES)).catch(() => null);
-    entry.isVerified = file !== null && actual !== null && sameFiles(file.files, actual);
-    return entry.isVerified;
+    if (file === null || actual === null || !sameFiles(file.files, actual)) return false;
+    entry.stamps = await stampsOf(join(path, FILES), Object.keys(actual));
+    return true;
   }
 
   #unused(): Entry[] {
@@ -262,6 +262,19 @@ async function digestTree(directory: string): Promise<EntryFile['files']> {
     files[path.slice(directory.length + 1).replaceAll('\\', '/')] = { sizeBytes, sha256: hash.digest('hex') };
   }
   return files;
+}
+
+async function stampsOf(directory: string, names: readonly string[]): Promise<Map<string, string>> {
+  const stamp = async (name: string) => {
+    const { size, mtimeMs } = await stat(join(directory, name));
+    return [name, `${size} ${mtimeMs}`] as const;
+  };
+  return new Map(await Promise.all(names.map(stamp)));
+}
+
+async function hasStamps(directory: string, expected: ReadonlyMap<string, string>): Promise<boolean> {
+  const actual = await stampsOf(directory, [...expected.keys()]).catch(() => null);
+  return actual !== null && [...expected].every(([name, stamp]) => actual.get(name) === stamp);
 }
 
 function sameFiles(a: EntryFile['files'], b: EntryFile['files']): boolean {

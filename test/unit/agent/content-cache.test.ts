@@ -163,6 +163,15 @@ test('an entry that changed while the agent was down is made anew instead of ren
   }
 });
 
+test('an entry whose file was truncated under the running agent is made anew instead of rendered', async (t) => {
+  const { cache, directory } = await setUp(t);
+  const fill = filling('film');
+  await use(cache, 'film', fill);
+  await writeFile(join(directory, `asset-${digest('film')}`, 'files', 'file'), 'fi');
+  assert.equal(await use(cache, 'film', fill), false);
+  assert.equal(fill.calls, 2);
+});
+
 test('an entry that somebody removed under the running agent is made anew', async (t) => {
   const { cache, directory } = await setUp(t);
   await use(cache, 'film');
