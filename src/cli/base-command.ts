@@ -2,6 +2,7 @@ import { Command } from '@oclif/core/command';
 import { FlatrenderError } from '../lib/errors.ts';
 import { describeError, type Failure, isExitRequest } from './describe-error.ts';
 import { loadColors, paint } from './paint.ts';
+import { plainText } from './plain-text.ts';
 
 /**
  * What every command shares. stdout is data, stderr everything else; `--json` prints exactly one JSON value on
@@ -35,12 +36,12 @@ export abstract class BaseCommand extends Command {
 
   /** A line for people, on stdout; nothing with --json. */
   protected print(text = ''): void {
-    if (!this.jsonEnabled()) process.stdout.write(`${text}\n`);
+    if (!this.jsonEnabled()) process.stdout.write(`${plainText(text)}\n`);
   }
 
   /** A line on the side (what happens, what comes next), on stderr; nothing with --json. */
   protected note(text = ''): void {
-    if (!this.jsonEnabled()) process.stderr.write(`${text}\n`);
+    if (!this.jsonEnabled()) process.stderr.write(`${plainText(text)}\n`);
   }
 
   protected override async init(): Promise<void> {
@@ -82,7 +83,7 @@ export abstract class BaseCommand extends Command {
   private report({ error, bug }: Failure): void {
     process.exitCode = error.exit;
     if (this.jsonEnabled()) this.logJson(this.toErrorJson(error));
-    else process.stderr.write(`${errorLines(error)}\n`);
+    else process.stderr.write(`${plainText(errorLines(error))}\n`);
     if (bug && process.env.DEBUG) process.stderr.write(`${stackOf(error)}\n`);
   }
 }
