@@ -19,6 +19,8 @@ const SYSTEM_ERRORS: Readonly<Record<string, ['CONFIG_INVALID' | 'DISK_FULL' | '
   EACCES: ['CONFIG_INVALID', 'check the permissions, or run as the user that owns it'],
   EPERM: ['CONFIG_INVALID', 'check the permissions, or run as the user that owns it'],
   EROFS: ['CONFIG_INVALID', 'the file system is read-only; choose another place'],
+  ENOTDIR: ['CONFIG_INVALID', 'a file is where a directory should be; choose another place'],
+  EISDIR: ['CONFIG_INVALID', 'a directory is where a file should be; choose another place'],
   ENOSPC: ['DISK_FULL', 'make room on the disk and try again'],
   EDQUOT: ['DISK_FULL', 'the disk quota is used up; make room and try again'],
   EMFILE: ['UNAVAILABLE', 'raise the limit of open files (ulimit -n)'],
@@ -32,7 +34,9 @@ export function describeError(thrown: unknown, command?: string): Failure {
     return { error: new FlatrenderError('ABORTED', 'stopped', { cause: thrown }), bug: false };
   }
   if (thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string') {
-    const known = SYSTEM_ERRORS[thrown.code];
+    // Asked for a directory that may exist, the system says so when what exists is a file.
+    const isFile = thrown.code === 'EEXIST' && 'syscall' in thrown && thrown.syscall === 'mkdir';
+    const known = SYSTEM_ERRORS[isFile ? 'ENOTDIR' : thrown.code];
     if (known) {
       return {
         error: new FlatrenderError(known[0], thrown.message, { cause: thrown, hint: known[1] }),

@@ -3,7 +3,9 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Api, createApi } from '../client/api.ts';
 import { clientFile, loadClientConfig, saveClientConfig } from '../config/client-config.ts';
-import { run, selfCommand } from '../lib/exec.ts';
+import { type ErrorBody, errorFromBody, FlatrenderError } from '../lib/errors.ts';
+import { type RunResult, run, selfCommand } from '../lib/exec.ts';
+import { lastLinesOf } from '../lib/exec-error.ts';
 import { writeEnvFile } from './agent-env.ts';
 import { endProcess, environment, isSelf, killOnExit, startSelf, untilReady } from './farm-processes.ts';
 import { freePort, isFree } from './free-port.ts';
@@ -158,7 +160,12 @@ async function prepareHome(home: string, signal: AbortSignal): Promise<string> {
       '--port',
       String(port),
     ]);
-    await run(init.file, init.args, { env: environment(home, {}), signal });
+    const done = await run(init.file, init.args, {
+      env: environment(home, {}),
+      signal,
+      anyExitCode: true,
+    });
+    if (done.exitCode !== 0) throw initFailure(done);
   }
   const config = loadClientConfig({}, {}, home);
   const url = new URL(config.url);
@@ -167,6 +174,19 @@ async function prepareHome(home: string, signal: AbortSignal): Promise<string> {
     saveClientConfig({ url: url.href, token: config.token ?? '' }, home);
   }
   return loadClientConfig({}, {}, home).url;
+}
+
+/** What the other process said of its failure, as an error of this one. */
+function initFailure({ exitCode, stdout, stderr }: RunResult): FlatrenderError {
+  try {
+    return errorFromBody((JSON.parse(stdout) as { error: ErrorBody }).error);
+  } catch (cause) {
+    return new FlatrenderError(
+      'PROGRAM_FAILED',
+      `"control init" ended with exit code ${exitCode}: ${lastLinesOf(stderr).join('\n')}`,
+      { cause },
+    );
+  }
 }
 
 /** A node with a secret of its own, and its agent.env. */

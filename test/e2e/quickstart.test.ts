@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -129,4 +129,34 @@ test('a failure shows the end of the log and where it is', { timeout: 120_000 },
   assert.match(stderr, /\nerror: .*accent/);
   assert.match(stderr, /\nhint: .*control\.log/);
   assert.deepEqual(await farmPids(), []);
+});
+
+test('a farm that cannot be set up says why, in the words of what failed', async () => {
+  const other = await mkdtemp(join(tmpdir(), 'flatrender-quickstart-broken-'));
+  try {
+    const state = join(other, 'state');
+    await mkdir(join(state, 'quickstart'), { recursive: true });
+    const config = join(state, 'quickstart', 'flatrender.yaml');
+    await writeFile(config, 'gatway: {}\n');
+    const env = { FLATRENDER_HOME: state };
+    const { json, exitCode } = await runCliJson<{ error: { code: string; message: string; hint: string } }>(
+      ['quickstart'],
+      { env },
+    );
+    assert.equal(json.error.code, 'CONFIG_INVALID');
+    assert.equal(json.error.message, `${config}:1: there is no option gatway`);
+    assert.equal(exitCode, 2);
+  } finally {
+    await rm(other, { recursive: true, force: true });
+  }
+});
+
+test('a state directory that is a file is a wrong setting, not a bug', async () => {
+  const file = join(home, 'a-file');
+  await writeFile(file, '');
+  for (const command of [['quickstart'], ['control', 'init', '--yes'], ['job', 'list']]) {
+    const { stderr, exitCode } = await runCli(command, { home, env: { FLATRENDER_HOME: file } });
+    assert.match(stderr, /a-file[\s\S]*\nhint: a file is where a directory should be/);
+    assert.equal(exitCode, 2, command.join(' '));
+  }
 });
