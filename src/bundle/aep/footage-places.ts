@@ -1,0 +1,60 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AepFootage, AepProject } from './aep-project.ts';
+
+/** A file that the project asks for, and whether it came along. */
+export interface FootagePlace {
+  readonly footage: AepFootage;
+  /** As stored, absolute. */
+  readonly path: string;
+  /** Relative to the folder of the project, with forward slashes; null: not found there. */
+  readonly beside: string | null;
+}
+
+/** Each costs up to {@link MOST_PARTS} looks at the disk; a network drive takes milliseconds for one. */
+const MOST_FOOTAGE = 1000;
+
+/** Folders between project and footage that are looked through. */
+const MOST_PARTS = 8;
+
+/**
+ * Looks for the footage of a project beside it: After Effects stores absolute paths, of which the end stays the same when a
+ * project is moved with its footage (`…/spot/footage/logo.png` → `footage/logo.png`), and "Collect Files" makes a folder
+ * `(Footage)`. Of very many files the first {@link MOST_FOOTAGE}; `left` says how many were not looked for.
+ */
+export async function findFootage(
+  project: AepProject,
+  directory: string,
+  signal?: AbortSignal,
+): Promise<{ readonly places: readonly FootagePlace[]; readonly left: number }> {
+  const places: FootagePlace[] = [];
+  const files = project.footage.filter((footage) => footage.path !== null);
+  for (const footage of files.slice(0, MOST_FOOTAGE)) {
+    signal?.throwIfAborted();
+    const path = footage.path ?? '';
+    places.push({ footage, path, beside: await firstThere(directory, candidates(path)) });
+  }
+  return { places, left: files.length - places.length };
+}
+
+/** Ends of a path, the longest first, then the places of "Collect Files". Never one that leads out of the folder. */
+function candidates(path: string): string[] {
+  const parts = path.split(/[\\/]/).filter((part) => part !== '');
+  // "C:" is no folder, and what has ".." in it is no path that After Effects wrote.
+  const usable = parts.slice(
+    parts.findLastIndex((part) => part === '..' || part === '.' || part.endsWith(':')) + 1,
+  );
+  const ends = Array.from({ length: Math.min(usable.length, MOST_PARTS) }, (_, at) => usable.slice(-at - 1));
+  return [
+    ...ends.toReversed().map((end) => end.join('/')),
+    ...ends.map((end) => `(Footage)/${end.join('/')}`),
+  ];
+}
+
+async function firstThere(directory: string, names: readonly string[]): Promise<string | null> {
+  for (const name of names) {
+    // What cannot be looked at (also a name with a NUL, or too long) is as good as missing.
+    if (await stat(join(directory, name)).catch(() => null)) return name;
+  }
+  return null;
+}
