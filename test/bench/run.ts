@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- section …] [-- --full]`: prints a table per section and stores all of it as JSON in `.bench/`. Sections:
- * queue, latency, heartbeats, overhead, lottie, start-up. `--full` goes up to a million jobs (minutes, 3 GB of disk).
+ * queue, latency, heartbeats, overhead, lottie, inspector, start-up. `--full` goes up to a million jobs (minutes, 3 GB of disk).
  * Figures move with the machine: compare ratios and CPU per operation, not rates of different days.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -33,6 +33,12 @@ const SECTIONS: Record<string, (full: boolean) => Promise<unknown>> = {
   lottie: async () => {
     const { benchLottie } = await import('./lottie.ts');
     return each([1080], () => benchLottie());
+  },
+  inspector: async (full) => {
+    const { benchInspector } = await import('./inspector.ts');
+    const figures = await benchInspector(full ? 200 : 20, full ? 11 : 21);
+    for (const row of figures) show(row);
+    return figures;
   },
   'start-up': async (full) => {
     const { benchStartUp } = await import('./start-up.ts');
