@@ -4,6 +4,7 @@ import { mkdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
+import { isRunning } from '../lib/exec.ts';
 import { renamePatiently } from './json-file.ts';
 
 /** The owner touches the file this often, … */
@@ -71,14 +72,6 @@ async function ownerOf(file: string): Promise<number | null> {
   const pid = Number(pidText);
   if (!Number.isInteger(pid) || pid <= 0) return null;
   if (pid === process.pid) return held.get(file) === token ? pid : null;
-  return isAlive(pid) && Date.now() - touchedAt < STALE_MS ? pid : null;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  // A zombie, which stays one in a container without an init, does not count as running.
+  return Date.now() - touchedAt < STALE_MS && isRunning(pid) ? pid : null;
 }

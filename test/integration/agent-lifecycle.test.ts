@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { lockState } from '../../src/agent/state-lock.ts';
 import { systemClock } from '../../src/lib/clock.ts';
+import { start } from '../../src/lib/exec.ts';
 import { mockBundle, startTestAgent } from '../helpers/agent-under-test.ts';
 import { type RunningCli, startCli } from '../helpers/cli.ts';
 import { type FakeControl, startFakeControl } from '../helpers/fake-control.ts';
@@ -233,6 +234,23 @@ test('two agents with one state directory: the second refuses and says who has i
     message: new RegExp(`process ${process.pid}`),
   });
   await assert.rejects(second.ready, { code: 'ALREADY_RUNNING' });
+});
+
+test('the lock of a killed agent that nobody collected is taken over at once', {
+  skip: process.platform === 'linux' ? false : 'needs Linux: zombies are told by /proc',
+}, async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'flatrender-lock-'));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const told = Promise.withResolvers<string>();
+  // The shell becomes a program that never waits for the child it inherits.
+  const parent = await start('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { onLine: told.resolve });
+  t.after(() => parent.kill(0));
+  const pid = await told.promise;
+  while (!/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8')))
+    await new Promise((resolve) => setImmediate(resolve));
+  writeFileSync(join(dir, 'agent.lock'), `${pid} token\n`);
+  await using _ = await lockState(dir, systemClock);
+  assert.match(readFileSync(join(dir, 'agent.lock'), 'utf8'), new RegExp(`^${process.pid} `));
 });
 
 test('the lock of a process that is gone is taken over, also when it had this process id', async (t) => {
