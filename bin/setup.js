@@ -83,8 +83,10 @@ function isStale() {
 
 async function step(what, work) {
   const started = Date.now();
+  // The first takes a while, and a terminal that says nothing looks stuck.
+  if (process.stderr.isTTY) process.stderr.write(`${what} …`);
   await work();
-  process.stderr.write(`${what}: ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
+  process.stderr.write(`${eraseLine()}${what}: ${((Date.now() - started) / 1000).toFixed(1)} s\n`);
 }
 
 function npm(argv) {
@@ -134,6 +136,10 @@ function readJson(file) {
 }
 
 function fail(message, code = 1) {
-  process.stderr.write(`${message}\n`);
+  process.stderr.write(`${eraseLine()}${message}\n`);
   process.exit(code);
+}
+
+function eraseLine() {
+  return process.stderr.isTTY ? '\r\x1b[K' : '';
 }
