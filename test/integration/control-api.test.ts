@@ -4,15 +4,18 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { validate } from '@readme/openapi-parser';
 import { packBundle } from '../../src/bundle/pack.ts';
 import { ROUTES } from '../../src/protocol/routes.ts';
 import { claimBody, finish, startTestControl } from '../helpers/control.ts';
 
-test('the OpenAPI document is version 3.1, lists exactly the routes of the contract, and its references hold', async () => {
+test('the OpenAPI document is valid, lists exactly the routes of the contract, and its references hold', async () => {
   await using farm = await startTestControl();
   const { status, body } = await farm.call('GET', '/openapi.json');
   assert.equal(status, 200);
   assert.equal(body.openapi, '3.1.0');
+  const verdict = await validate(structuredClone(body));
+  assert.deepEqual(verdict, { valid: true, warnings: [], specification: 'OpenAPI' });
   const listed = Object.entries(body.paths).flatMap(([path, methods]) =>
     Object.keys(methods as object).map((method) => `${method.toUpperCase()} ${path}`),
   );
