@@ -235,9 +235,12 @@ export function nextSteps(result: QuickstartResult, env: NodeJS.ProcessEnv = pro
       ...made,
       '',
       'Next:',
-      `  ${program} quickstart --keep --title "Yours"    the same, and the farm stays up`,
-      `  ${program} control init                         a farm of your own`,
-      `  ${program} template init my-template            your first template`,
+      '  # the same, and the farm stays up',
+      `  ${program} quickstart --keep --title "Yours"`,
+      '  # a farm of your own',
+      `  ${program} control init`,
+      '  # your first template',
+      `  ${program} template init my-template`,
     ];
   }
   return [
