@@ -6,8 +6,8 @@ import { inspectProject } from '../bundle/aep/inspect-project.ts';
 export interface ProjectWarning {
   readonly code: 'FOOTAGE_MISSING' | 'FOOTAGE_ABSOLUTE' | 'FOOTAGE_UNCHECKED';
   readonly message: string;
-  /** `id` of the footage. */
-  readonly footage?: number;
+  /** `id` of the footage that it is about. */
+  readonly footage?: readonly number[];
 }
 
 /** The result of `template inspect`. */
@@ -22,18 +22,19 @@ export async function reportProject(path: string, signal: AbortSignal): Promise<
   const source = resolve(path);
   const project = await inspectProject(source, signal);
   const { places, left } = await findFootage(project, dirname(source), signal);
-  const warnings = places.map(({ footage: { id, name }, path: stored, beside }): ProjectWarning => {
-    const which = JSON.stringify(name);
+  const warnings = places.map(({ footage: items, path: stored, beside }): ProjectWarning => {
+    const which = [...new Set(items.map(({ name }) => JSON.stringify(name)))].join(', ');
+    const footage = items.map(({ id }) => id);
     return beside === null
       ? {
           code: 'FOOTAGE_MISSING',
           message: `footage ${which} is not beside the project; it is stored as ${stored}`,
-          footage: id,
+          footage,
         }
       : {
           code: 'FOOTAGE_ABSOLUTE',
           message: `footage ${which} is stored with an absolute path, ${stored}; beside the project: ${beside}`,
-          footage: id,
+          footage,
         };
   });
   if (left > 0) {

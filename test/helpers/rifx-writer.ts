@@ -31,11 +31,27 @@ export function aepFile(items: readonly Buffer[], head: Buffer = versionChunk())
 
 /** `head` of After Effects 23.5.0x52 on Windows, or another. */
 export function versionChunk(
-  made: { major?: number; minor?: number; patch?: number; build?: number; system?: number } = {},
+  made: {
+    major?: number;
+    minor?: number;
+    patch?: number;
+    build?: number;
+    system?: number;
+    bit30?: boolean;
+  } = {},
 ): Buffer {
-  const { major = 23, minor = 5, patch = 0, build = 52, system = 12 } = made;
+  const { major = 23, minor = 5, patch = 0, build = 52, system = 12, bit30 = false } = made;
   const data = Buffer.alloc(20);
-  const bits = [(major >> 3) << 26, system << 22, (major & 7) << 19, minor << 15, patch << 11, 1 << 9, build];
+  const bits = [
+    bit30 ? 1 << 30 : 0,
+    (major >> 3) << 26,
+    system << 22,
+    (major & 7) << 19,
+    minor << 15,
+    patch << 11,
+    1 << 9,
+    build,
+  ];
   data.writeUInt32BE(
     bits.reduce((all, part) => (all | part) >>> 0, 0),
     4,

@@ -47,6 +47,7 @@ before(async () => {
       footageItem({ id: 4, path: '/Volumes/x/a.wav', width: 0, height: 0 }),
       footageItem({ id: 5, name: 'evil\u001b[31m\n', path: '/../../etc/hosts\u001b]0;x\u0007' }),
       footageItem({ id: 6, solid: { name: 'Null 1', color: [1, 1, 1] } }),
+      footageItem({ id: 7, path: 'C:\\work\\spot\\media\\logo.png', width: 64, height: 36 }),
     ]),
   );
   await writeFile(join(root, 'broken.aep'), aepFile([folderItem({ id: 1 })]).subarray(0, 99));
@@ -60,7 +61,7 @@ async function drawn(isTTY: boolean, env: NodeJS.ProcessEnv): Promise<string[]> 
 }
 
 const text = [
-  'spot.aep  After Effects 23.5.0x52 (Windows), 1 composition, 4 footage items, 1 folder',
+  'spot.aep  After Effects 23.5.0x52 (Windows), 1 composition, 5 footage items, 1 folder',
   '  Comps/',
   '    Main  composition, 1920 × 1080, 23.976 fps, 10 s',
   '      1 Title  text, "Hello\\nworld", Inter-Bold',
@@ -70,6 +71,7 @@ const text = [
   '  a.wav  file, /Volumes/x/a.wav',
   '  evil [31m   file, 640 × 360, /../../etc/hosts ]0;x ',
   '  Null 1  solid, 640 × 360, #ffffff',
+  '  logo.png  file, 64 × 36, C:\\work\\spot\\media\\logo.png',
   'fonts    Inter-Bold',
   'effects  ADBE Fill',
   'warning footage "logo.png" is stored with an absolute path, C:\\work\\spot\\media\\logo.png; beside the project: media/logo.png',
@@ -104,9 +106,9 @@ test('template inspect --json is the project with its warnings', async () => {
   assert.deepEqual(
     warnings.map(({ code, footage }) => [code, footage]),
     [
-      ['FOOTAGE_ABSOLUTE', 3],
-      ['FOOTAGE_ABSOLUTE', 4],
-      ['FOOTAGE_MISSING', 5],
+      ['FOOTAGE_ABSOLUTE', [3, 7]],
+      ['FOOTAGE_ABSOLUTE', [4]],
+      ['FOOTAGE_MISSING', [5]],
     ],
   );
 });
@@ -142,4 +144,16 @@ test('a terminal gets lines, of ASCII where it knows nothing else', async () => 
       '|     |- 1 Title  text, "Hello\\nworld", Inter-Bold',
     ]);
   }
+});
+
+test('of very many files the first 1000 are looked for, and the rest is counted', async () => {
+  const path = join(root, 'many.aep');
+  const items = Array.from({ length: 1003 }, (_, at) => footageItem({ id: at + 1, path: `/${at}.png` }));
+  await writeFile(path, aepFile(items));
+  const { warnings } = await reportProject(path, new AbortController().signal);
+  assert.equal(warnings.length, 1001);
+  assert.deepEqual(warnings.at(-1), {
+    code: 'FOOTAGE_UNCHECKED',
+    message: '3 more files of footage were not looked for',
+  });
 });

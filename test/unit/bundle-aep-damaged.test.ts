@@ -177,7 +177,7 @@ test('what is wrong is said with the chunk and its offset', async () => {
   for (const [message, bytes] of expected) assert.match(await refusal(bytes), message);
   const broken = footageItem({ id: 1, path: '/a' });
   broken.write('[', broken.indexOf('{"fullpath'));
-  assert.match(await refusal(aepFile([broken])), /"alas" at offset \d+: no JSON/);
+  assert.match(await refusal(aepFile([broken])), /"alas" at offset \d+: no JSON$/);
 });
 
 test('compositions that contain themselves are refused, whatever the way', async () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { AepLayer } from '../../src/bundle/aep/aep-project.ts';
 import { inspectProject } from '../../src/bundle/aep/inspect-project.ts';
+import { AEP_LIMITS } from '../../src/bundle/aep/rifx.ts';
 import { cosString, scanCos } from '../../src/bundle/aep/scan-cos.ts';
 import {
   aepFile,
@@ -243,6 +244,7 @@ test('versions are read in both halves of the major number', async () => {
     [{ major: 15, minor: 1, patch: 1, build: 12, system: 13 }, '15.1.1x12', 'macos'],
     [{ major: 25, minor: 6, patch: 0, build: 101, system: 14 }, '25.6.0x101', 'macos'],
     [{ major: 16, minor: 0, build: 235, system: 12 }, '16.0.0x235', 'windows'],
+    [{ major: 17, minor: 0, build: 45, system: 13, bit30: true }, '17.0.0x45', 'macos'],
     [{ system: 3 }, '23.5.0x52', null],
   ] as const) {
     const project = await inspectProject(aepFile([], versionChunk(made)));
@@ -336,7 +338,10 @@ test('a path is read like its bytes; what is no file is said', async () => {
       code: 'AEP_INVALID',
       message: /^ä\.aep is damaged: chunk "RIFX"/,
     });
+    await truncate(path, AEP_LIMITS.fileBytes + 1);
+    await assert.rejects(inspectProject(path), { code: 'AEP_INVALID', message: /1073741825 bytes; at most/ });
     const aborted = AbortSignal.abort(new Error('stop'));
+    await writeFile(path, bytes);
     await assert.rejects(inspectProject(path, aborted), /stop|abort/i);
   } finally {
     await rm(directory, { recursive: true, force: true });

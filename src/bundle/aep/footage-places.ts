@@ -4,15 +4,16 @@ import type { AepFootage, AepProject } from './aep-project.ts';
 
 /** A file that the project asks for, and whether it came along. */
 export interface FootagePlace {
-  readonly footage: AepFootage;
+  /** The items that show it: each layer of a Photoshop file is one. */
+  readonly footage: readonly AepFootage[];
   /** As stored, absolute. */
   readonly path: string;
   /** Relative to the folder of the project, with forward slashes; null: not found there. */
   readonly beside: string | null;
 }
 
-/** Each costs up to {@link MOST_PARTS} looks at the disk; a network drive takes milliseconds for one. */
-const MOST_FOOTAGE = 1000;
+/** Each costs up to 16 looks at the disk; a network drive takes milliseconds for one. */
+const MOST_FILES = 1000;
 
 /** Folders between project and footage that are looked through. */
 const MOST_PARTS = 8;
@@ -20,21 +21,26 @@ const MOST_PARTS = 8;
 /**
  * Looks for the footage of a project beside it: After Effects stores absolute paths, of which the end stays the same when a
  * project is moved with its footage (`…/spot/footage/logo.png` → `footage/logo.png`), and "Collect Files" makes a folder
- * `(Footage)`. Of very many files the first {@link MOST_FOOTAGE}; `left` says how many were not looked for.
+ * `(Footage)`. Of very many files the first {@link MOST_FILES}; `left` says how many were not looked for.
  */
 export async function findFootage(
   project: AepProject,
   directory: string,
   signal?: AbortSignal,
 ): Promise<{ readonly places: readonly FootagePlace[]; readonly left: number }> {
+  const files = new Map<string, AepFootage[]>();
+  for (const footage of project.footage) {
+    if (footage.path === null) continue;
+    const same = files.get(footage.path);
+    if (same) same.push(footage);
+    else files.set(footage.path, [footage]);
+  }
   const places: FootagePlace[] = [];
-  const files = project.footage.filter((footage) => footage.path !== null);
-  for (const footage of files.slice(0, MOST_FOOTAGE)) {
+  for (const [path, footage] of files.entries().take(MOST_FILES)) {
     signal?.throwIfAborted();
-    const path = footage.path ?? '';
     places.push({ footage, path, beside: await firstThere(directory, candidates(path)) });
   }
-  return { places, left: files.length - places.length };
+  return { places, left: files.size - places.length };
 }
 
 /** Ends of a path, the longest first, then the places of "Collect Files". Never one that leads out of the folder. */

@@ -83,7 +83,12 @@ function inspect(file: RifxFile): AepProject {
   if (!hasItems) throw damaged(file, root, 'a project without the list "Fold" of its items');
   const compositions = resolveLayers(found);
   const cycle = compositionCycle(found.compositions);
-  if (cycle) throw damaged(file, cycle.chunk, `the layer "${cycle.name}" shows the composition it is in`);
+  if (cycle)
+    throw damaged(
+      file,
+      cycle.chunk,
+      `the layer ${JSON.stringify(cycle.name)} shows the composition it is in`,
+    );
   const layers = compositions.flatMap((composition) => composition.layers);
   return {
     ...made,
@@ -95,10 +100,13 @@ function inspect(file: RifxFile): AepProject {
   };
 }
 
-/** `head`, bytes 4 to 7: five and three bits of the major version around four of the system, then minor, patch, build. */
+/**
+ * `head`, bytes 4 to 7: four and three bits of the major version around four of the system, then minor, patch, build. Bit 30 is
+ * none of the version: it is set in a file of 17.0.0x45.
+ */
 function readVersion(head: Buffer): Pick<AepProject, 'version' | 'platform'> {
   const bits = head.readUInt32BE(4);
-  const major = ((bits >>> 26) & 31) * 8 + ((bits >>> 19) & 7);
+  const major = ((bits >>> 26) & 15) * 8 + ((bits >>> 19) & 7);
   const system = (bits >>> 22) & 15;
   return {
     version: `${major}.${(bits >>> 15) & 15}.${(bits >>> 11) & 15}x${bits & 255}`,

@@ -74,8 +74,9 @@ function readPath(file: RifxFile, chunk: RifxChunk | undefined): FilePath {
   let record: unknown;
   try {
     record = JSON.parse(text);
-  } catch (error) {
-    throw damaged(file, chunk, `no JSON: ${error instanceof Error ? error.message : error}`);
+  } catch {
+    // The parser's message quotes the text, which in a damaged file can be anything.
+    throw damaged(file, chunk, 'no JSON');
   }
   if (typeof record !== 'object' || record === null) return { path: null, isSequence: false };
   const path = 'fullpath' in record && typeof record.fullpath === 'string' ? record.fullpath : '';
