@@ -6,16 +6,10 @@ import type { z } from 'zod';
 import { closest } from '../lib/did-you-mean.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { packageRoot } from '../lib/paths.ts';
-import {
-  type ControlConfig,
-  type ControlConfigInput,
-  ControlConfigSchema,
-  keysAt,
-  optionPaths,
-} from './control-schema.ts';
+import { type ControlConfig, ControlConfigSchema, keysAt, optionPaths } from './control-schema.ts';
 import { homePaths } from './home.ts';
 
-export { type ControlConfig, type ControlConfigInput, defaultControlConfig } from './control-schema.ts';
+export { type ControlConfig, defaultControlConfig } from './control-schema.ts';
 
 interface LoadOptions {
   /** The state directory; its flatrender.yaml may be missing (all defaults). */
@@ -90,19 +84,6 @@ export function renderControlConfig(changes: Readonly<Record<string, unknown>> =
 /** A path of the configuration, relative ones below the state directory. */
 export function resolveInHome(directory: string, path: string): string {
   return isAbsolute(path) ? path : join(directory, path);
-}
-
-/** Checks a configuration that a program put together; CONFIG_INVALID. */
-export function parseControlConfig(input: ControlConfigInput): ControlConfig {
-  const result = ControlConfigSchema.safeParse(input);
-  if (result.success) return result.data;
-  const document = parseDocument('');
-  throw describeIssue(result.error.issues[0], {
-    file: 'configuration',
-    document,
-    lines: new LineCounter(),
-    source: new Map(),
-  });
 }
 
 function overlay(raw: object, path: string, value: unknown, source: Map<string, string>, name: string): void {

@@ -45,6 +45,8 @@ const Agents = z.strictObject({
   keepRenderingSeconds: seconds(900, 0, 86_400),
 });
 
+// Three tries show whether it was chance. Losses are rarely the task's fault (a machine switched off, a line cut), but
+// a task that takes its machine down with it must not walk through the whole farm.
 const Retries = z.strictObject({
   maxFailures: count(3, 1, 100),
   maxLosses: count(5, 1, 100),

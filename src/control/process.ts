@@ -97,7 +97,7 @@ export async function startDaemon(
   }
 }
 
-/** Ends it: SIGTERM, and after 15 s a second one, which does not wait for anything. NOT_RUNNING when it stays. */
+/** Ends it: SIGTERM, and after 15 s a second one, which does not wait for anything. UNAVAILABLE when it stays. */
 export async function stopControl(pid: number, signal: AbortSignal): Promise<{ forced: boolean }> {
   for (const forced of [false, true]) {
     try {

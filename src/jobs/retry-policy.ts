@@ -13,17 +13,6 @@ export interface RetryPolicy {
   readonly quarantineAfter: number;
 }
 
-/**
- * Three tries show whether it was chance. Losses are rarely the task's fault (a machine switched off, a line cut), but
- * a task that takes its machine down with it must not walk through the whole farm.
- */
-export const DEFAULT_RETRY_POLICY: RetryPolicy = {
-  maxFailures: 3,
-  maxLosses: 5,
-  blockAfter: 3,
-  quarantineAfter: 3,
-};
-
 /** Whether another attempt can succeed: what the error says itself, else its code. An unknown code may be tried again. */
 export function isRetryable(error: TaskError): boolean {
   return error.retryable ?? (isErrorCode(error.code) ? ERROR_CODES[error.code].retryable : true);

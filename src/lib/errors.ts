@@ -103,7 +103,6 @@ export const ERROR_CODES = {
   STORE_FAILED: again,
   SCHEMA_NEWER: { status: 500, exit: 2, retryable: false },
   ALREADY_RUNNING: { status: 409, exit: 1, retryable: false },
-  NOT_RUNNING: { status: 409, exit: 1, retryable: false },
   INTERNAL: { status: 500, exit: 70, retryable: false },
 } as const satisfies Record<string, ErrorTraits>;
 

@@ -5,12 +5,13 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { defaultControlConfig } from '../../src/config/control-schema.ts';
 import type { Requirement } from '../../src/jobs/requirements.ts';
-import { DEFAULT_RETRY_POLICY } from '../../src/jobs/retry-policy.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import type { JobWithTask, NewJob, Store } from '../../src/store/store.ts';
 
+const { retries: policy } = defaultControlConfig();
 const CLASSES = 20;
 const result = {
   key: 'outputs/j/t/out.mp4',
@@ -132,12 +133,7 @@ async function measure(jobs: number): Promise<void> {
     const nothing = await rate(20_000, 100, () => claim(store, 'node-a', () => false));
     const completes = await rate(claimed.length, 100, (i) => {
       const { id, epoch } = (claimed[i] ?? (claimed[0] as JobWithTask)).task;
-      return store.complete(
-        { taskId: id, epoch, nodeId: 'node-a' },
-        result,
-        DEFAULT_RETRY_POLICY,
-        Date.now(),
-      );
+      return store.complete({ taskId: id, epoch, nodeId: 'node-a' }, result, policy, Date.now());
     });
     const listing = performance.now();
     for (let i = 0; i < 20; i += 1) await store.listJobs({ limit: 50, template: 'template-3' });

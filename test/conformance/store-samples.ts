@@ -1,12 +1,12 @@
 /** Records for the store suite: complete ones, changed where a test cares. */
 import assert from 'node:assert/strict';
+import { defaultControlConfig } from '../../src/config/control-schema.ts';
 import type { Requirement } from '../../src/jobs/requirements.ts';
-import { DEFAULT_RETRY_POLICY } from '../../src/jobs/retry-policy.ts';
 import { type ErrorCode, FlatrenderError } from '../../src/lib/errors.ts';
 import type { OutputSpec, TaskError, TaskResult } from '../../src/protocol/jobs.ts';
 import type { Fence, JobWithTask, NewJob, Store, TaskRecord } from '../../src/store/store.ts';
 
-export const policy = DEFAULT_RETRY_POLICY;
+export const { retries: policy } = defaultControlConfig();
 
 /** A store under test, and the same one closed and opened again. */
 export interface OpenStore extends AsyncDisposable {

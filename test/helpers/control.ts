@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ControlConfigInput, parseControlConfig } from '../../src/config/control-config.ts';
+import { type ControlConfigInput, ControlConfigSchema } from '../../src/config/control-schema.ts';
 import { createFarmSecret } from '../../src/config/home.ts';
 import { makeToken } from '../../src/control/client-auth.ts';
 import type { Control } from '../../src/control/context.ts';
@@ -63,7 +63,7 @@ export async function startTestControl(
   const directory = await mkdtemp(join(tmpdir(), 'flatrender-control-'));
   createFarmSecret(directory);
   const { gateway, ...rest } = options.config ?? {};
-  const config = parseControlConfig({ ...rest, gateway: { port: 0, ...gateway } });
+  const config = ControlConfigSchema.parse({ ...rest, gateway: { port: 0, ...gateway } });
   const clock = options.clock ?? systemClock;
   const logger = createLogger({ level: options.level ?? 'silent' });
   const start = (): Promise<RunningControl> => startControl({ directory, config, clock, logger });

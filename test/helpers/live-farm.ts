@@ -6,7 +6,7 @@ import { startAgent } from '../../src/agent/agent.ts';
 import { type Api, createApi } from '../../src/client/api.ts';
 import { loadAgentConfig } from '../../src/config/agent-config.ts';
 import { saveClientConfig } from '../../src/config/client-config.ts';
-import { parseControlConfig } from '../../src/config/control-config.ts';
+import { ControlConfigSchema } from '../../src/config/control-schema.ts';
 import { createFarmSecret } from '../../src/config/home.ts';
 import { makeToken } from '../../src/control/client-auth.ts';
 import { startControl } from '../../src/control/control.ts';
@@ -33,7 +33,7 @@ export async function startLiveFarm(): Promise<LiveFarm> {
   const directory = join(home, '.flatrender');
   const logger = createLogger({ level: 'silent' });
   createFarmSecret(directory);
-  const config = parseControlConfig({
+  const config = ControlConfigSchema.parse({
     gateway: { host: '127.0.0.1', port: 0 },
     leases: { heartbeatSeconds: 0.2 },
   });

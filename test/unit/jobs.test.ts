@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { defaultControlConfig } from '../../src/config/control-schema.ts';
 import { deriveJobState, jobProgress } from '../../src/jobs/job-state.ts';
 import { afterFailure, afterSuccess, NO_STREAKS, type NodeTrust } from '../../src/jobs/node-streaks.ts';
-import { DEFAULT_RETRY_POLICY, isRetryable, lostTooOften } from '../../src/jobs/retry-policy.ts';
+import { isRetryable, lostTooOften } from '../../src/jobs/retry-policy.ts';
 import {
   applyTaskEvent,
   isRepeated,
@@ -13,7 +14,7 @@ import {
 } from '../../src/jobs/task-state-machine.ts';
 import { AttemptOutcome, TaskState } from '../../src/protocol/jobs.ts';
 
-const policy = DEFAULT_RETRY_POLICY;
+const { retries: policy } = defaultControlConfig();
 
 const EVENTS: Record<TaskEventType, TaskEvent> = {
   ready: { type: 'ready' },
