@@ -42,6 +42,12 @@ export default class JobWatch extends ClientCommand {
   private async findJobs(batch: string | undefined): Promise<string[]> {
     const states = batch === undefined ? (['scheduled', 'queued', 'running'] as const) : undefined;
     const { jobs, next } = await this.api.listJobs({ batch, states, limit: 200 });
+    if (batch !== undefined && jobs.length === 0) {
+      // Not "all succeeded": a script that mistyped the id would go on.
+      throw new FlatrenderError('JOB_NOT_FOUND', `there is no batch "${batch}"`, {
+        hint: 'run "flatrender job list --json" to see the batch of a job',
+      });
+    }
     if (next !== null) {
       throw new FlatrenderError('USAGE', 'more than 200 jobs: too many to watch at once', {
         hint: 'name the jobs, or look at "flatrender job list"',

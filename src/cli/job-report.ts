@@ -83,7 +83,7 @@ function taskDetails(task: TaskView, now: number): string {
   const lines = [`${paint('bold', `task ${task.id}`)}  ${output.name} (${size})  ${paintState(task.state)}`];
   if (result) {
     lines.push(
-      `  ${result.frames} frames, ${formatDuration(result.durationMs)}, ${formatBytes(result.sizeBytes)}, ${result.codec}; rendered in ${formatDuration(result.renderMs)} + ${formatDuration(result.overheadMs)}`,
+      `  ${lengthText(result)}${formatBytes(result.sizeBytes)}, ${result.codec}; rendered in ${formatDuration(result.renderMs)} + ${formatDuration(result.overheadMs)}`,
     );
   }
   for (const attempt of task.attempts ?? []) {
@@ -111,8 +111,16 @@ export function jobFailure(job: JobView): FlatrenderError {
 
 /** `path  150 frames, 5.0 s, 1920×1080 h264, 1.2 MB`. */
 export function savedText(file: SavedFile): string {
-  const { frames, durationMs, width, height, codec, sizeBytes } = file;
-  return `${file.path}  ${frames} frames, ${formatDuration(durationMs)}, ${width}×${height} ${codec}, ${formatBytes(sizeBytes)}`;
+  return `${file.path}  ${mediaText(file)}, ${formatBytes(file.sizeBytes)}`;
+}
+
+/** `150 frames, 5.0 s, 1920×1080 h264`; of a still only the rest. */
+export function mediaText(media: SavedFile): string {
+  return `${lengthText(media)}${media.width}×${media.height} ${media.codec}`;
+}
+
+function lengthText({ frames, durationMs }: { frames: number; durationMs: number }): string {
+  return frames === 1 ? '' : `${frames} frames, ${formatDuration(durationMs)}, `;
 }
 
 function errorText(error: { code: string; message: string; hint?: string | undefined }): string {

@@ -8,9 +8,9 @@ import type { JobView } from '../protocol/jobs.ts';
 import type { TemplateView } from '../protocol/templates.ts';
 import { logTail } from './farm-processes.ts';
 import { followJobs, jobActivity, jobProgress } from './follow-jobs.ts';
-import { jobFailure } from './job-report.ts';
+import { jobFailure, mediaText } from './job-report.ts';
 import { farmLogs, type LocalFarm, startLocalFarm } from './local-farm.ts';
-import { formatBytes, formatDuration } from './output.ts';
+import { formatBytes } from './output.ts';
 import { isLive } from './paint.ts';
 import { fittedProgress, type ProgressFacts, progressLine } from './progress-line.ts';
 import { type SavedFile, saveOutputs } from './save-outputs.ts';
@@ -228,8 +228,7 @@ export function nextSteps(result: QuickstartResult, env: NodeJS.ProcessEnv = pro
     process.platform === 'win32'
       ? `$env:FLATRENDER_HOME='${result.home}'`
       : `export FLATRENDER_HOME='${result.home}'`;
-  const { path, durationMs, frames, width, height, codec } = result.file;
-  const made = [`${path}`, `${frames} frames, ${formatDuration(durationMs)}, ${width}×${height} ${codec}`];
+  const made = [result.file.path, mediaText(result.file)];
   if (!result.kept) {
     return [
       ...made,

@@ -237,6 +237,23 @@ test('a job that does not exist: exit 1, code in --json', async () => {
   }
 });
 
+test('to watch a batch that does not exist is no success', async () => {
+  const { json: result, exitCode } = await json<Failure>(['job', 'watch', '--batch', 'b0']);
+  assert.deepEqual(
+    [result.error.code, result.error.message, exitCode],
+    ['JOB_NOT_FOUND', 'there is no batch "b0"', 1],
+  );
+});
+
+test('a still is said to have a size, not a length', async () => {
+  const path = join(dir, 'still.png');
+  const { stdout } = await flatrender(['job', 'submit', '-t', 'card', '-f', 'png-still', '-o', path]);
+  const [id = '', saved = ''] = stdout.split('\n');
+  assert.match(saved, /still\.png {2}64×64 png, \d+ B$/);
+  const { stdout: shown } = await flatrender(['job', 'show', id]);
+  assert.match(shown, /\n {2}\d+ B, png; rendered in /);
+});
+
 test('watch follows several jobs to their end; Ctrl-C stops watching, not the jobs', async () => {
   const submit = async (name: string) =>
     (await json<{ jobs: JobView[] }>(['job', 'submit', '-t', name])).json.jobs[0]?.id ?? '';
