@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { request } from 'node:http';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { test } from 'node:test';
 import { cleanUp } from '../../src/control/background.ts';
 import { claimBody, finish, startTestControl } from '../helpers/control.ts';
@@ -75,6 +76,31 @@ test('an upload that is not what was announced leaves nothing behind', async () 
   });
   assert.equal(await farm.control.objects.head(grant.key), null);
   assert.equal(await put(bytes), undefined);
+});
+
+test('an upload that is refused half-way hears why before the connection ends', async () => {
+  await using farm = await startTestControl();
+  const { objects } = farm.control;
+  const key = `assets/${'a'.repeat(64)}`;
+  const { url } = await objects.presignPut(key, {
+    sizeBytes: 10,
+    sha256: 'a'.repeat(64),
+    ttlSeconds: 60,
+    baseUrl: farm.url,
+  });
+  for (const target of [url, `${farm.url}/objects/${key}?signature=none`]) {
+    // Of no announced length, and far more than fits into the buffers of a connection.
+    const put = request(target, { method: 'PUT', agent: false });
+    put.on('error', () => undefined);
+    for (let i = 0; i < 40; i += 1) put.write(Buffer.alloc(1024 * 1024));
+    put.end();
+    const [response] = (await once(put, 'response')) as [IncomingMessage];
+    const text = Buffer.concat(await response.toArray()).toString();
+    assert.match(
+      `${response.statusCode} ${JSON.parse(text).error.code}`,
+      /^(422 OBJECT_CORRUPT|403 OBJECT_URL_INVALID)$/,
+    );
+  }
 });
 
 test('an upload may ask first whether it is welcome (Expect: 100-continue)', async () => {

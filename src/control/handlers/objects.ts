@@ -1,5 +1,6 @@
 /** Files of the embedded object store, by signed URLs: whoever has one may do what it says until it expires. */
 import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { ObjectGrant } from '../../objects/fs.ts';
@@ -16,6 +17,9 @@ const TYPES: Readonly<Record<string, string>> = {
   zip: 'application/zip',
 };
 
+/** How long a refused upload may go on before the connection is cut. */
+const LINGER_MS = 1000;
+
 /** Registers the routes of objects; they read bodies as streams, of any content type. */
 export function objectRoutes(routes: Routes, control: Control): void {
   routes.add('getObject', {
@@ -27,7 +31,14 @@ export function objectRoutes(routes: Routes, control: Control): void {
   });
   routes.add('putObject', {
     answers: { 200: { description: 'Stored and verified' } },
-    handle: ({ request, reply }) => putObject(control, request, reply),
+    async handle({ request, reply }) {
+      try {
+        return await putObject(control, request, reply);
+      } catch (error) {
+        await readAway(request.raw, control);
+        throw error;
+      }
+    },
   });
 }
 
@@ -71,13 +82,35 @@ async function putObject(
   };
   body.once('close', onClose);
   try {
-    const info = await control.objects.put(key, body, { sizeBytes, sha256, signal: ending.signal });
+    // A store that refuses destroys what it reads: not the connection, on which it is to be told why.
+    const bytes = Readable.from(body.iterator({ destroyOnReturn: false }), { objectMode: false });
+    const info = await control.objects.put(key, bytes, { sizeBytes, sha256, signal: ending.signal });
     control.uploads.note(key, info.sizeBytes);
     return reply.code(200).header('etag', etagOf(info)).type('application/json').send('{}');
   } finally {
     stop();
     body.off('close', onClose);
   }
+}
+
+/**
+ * Lets a refused upload run dry for a moment. A connection that is closed with unread bytes is reset, and the reset
+ * overtakes the answer that says why.
+ */
+function readAway(body: IncomingMessage, { clock }: Control): Promise<void> {
+  if (body.complete || body.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const cancel = clock.after(LINGER_MS, resolve);
+    body.once('close', () => {
+      cancel();
+      resolve();
+    });
+    body.once('end', () => {
+      cancel();
+      resolve();
+    });
+    body.resume();
+  });
 }
 
 function grantOf(control: Control, request: FastifyRequest): ObjectGrant {
