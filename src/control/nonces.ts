@@ -17,9 +17,11 @@ const NONCES_PER_SET = 250_000;
 
 /**
  * Remembers nonces for as long as a request could be replayed, in two sets per node of which the older is dropped as
- * a whole. In memory: after a restart, requests of the last five minutes could be replayed once. All of them are
- * harmless then: claims, reports and heartbeats are idempotent and fenced, and the answer is readable with the node's
- * connection only.
+ * a whole. In memory: after a restart, a request of the last five minutes could be replayed once, by somebody who reads
+ * the node's traffic. Reports and heartbeats are idempotent and fenced; a registration brings back what was true minutes
+ * ago; a claim may take one task, whose lease runs out, and whose files that somebody could read on the wire anyway.
+ * Refusing whatever was signed before the start would close this, and lock out each node whose clock is behind for as
+ * long as it is behind, longer than its leases last. Where the wire can be read, `gateway.tls` or the mesh is the answer.
  */
 export class Nonces {
   readonly #windows = new Map<string, Window>();
