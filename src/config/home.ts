@@ -48,9 +48,17 @@ export function homePaths(directory: string = flatrenderHome()): HomePaths {
   };
 }
 
-/** Creates the state directory, readable by its owner only. */
+/** Creates the state directory, readable by its owner only. CONFIG_INVALID when that cannot be done. */
 export function createHome(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    // Node says ENOENT for a file system that is read-only.
+    throw new FlatrenderError('CONFIG_INVALID', `cannot make the state directory ${directory}`, {
+      cause,
+      hint: 'check that you may write there, or choose another place with FLATRENDER_HOME',
+    });
+  }
 }
 
 /** Bytes of the farm secret; every other secret is derived from it. */

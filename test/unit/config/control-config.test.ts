@@ -128,3 +128,12 @@ test('the farm secret is made once, for its owner only, and a damaged or readabl
     });
   });
 });
+
+test('a state directory that cannot be made is the user’s to change, not a bug', () =>
+  withHome('farm: {}', (directory) => {
+    const file = homePaths(directory).config;
+    assert.throws(() => createFarmSecret(join(file, 'below-a-file')), {
+      code: 'CONFIG_INVALID',
+      hint: /FLATRENDER_HOME/,
+    });
+  }));
