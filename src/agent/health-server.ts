@@ -92,7 +92,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
 }
 
 /** The answer's fixed shape; sizes in MB. */
-export function healthOf(facts: HealthFacts, now: number): Record<string, unknown> {
+function healthOf(facts: HealthFacts, now: number): Record<string, unknown> {
   const { gpu, memory, disk } = facts.system;
   return {
     status: 'online',

@@ -17,7 +17,7 @@ export interface ManifestFile {
 }
 
 /** Every file that the manifest names, in its order; one that is named twice is listed twice. */
-export function manifestFiles(manifest: Manifest): ManifestFile[] {
+function manifestFiles(manifest: Manifest): ManifestFile[] {
   const files: ManifestFile[] = [];
   for (const [name, input] of Object.entries(manifest.inputs)) {
     if (!isFileInput(input) || input.default === undefined) continue;

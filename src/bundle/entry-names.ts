@@ -37,7 +37,7 @@ function segmentProblem(segment: string): string | null {
 }
 
 /** What two names must not have in common: file systems differ in whether they tell case and composition apart. */
-export function foldName(name: string): string {
+function foldName(name: string): string {
   return name.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC');
 }
 

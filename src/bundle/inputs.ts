@@ -128,7 +128,7 @@ function checkNumber(definition: Extract<InputDefinition, { type: 'number' }>, v
 const segmenter = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
 /** Length of a text in characters as people count them: a flag or a family emoji is one. */
-export function graphemes(text: string): number {
+function graphemes(text: string): number {
   let count = 0;
   for (const _ of segmenter.segment(text)) count += 1;
   return count;

@@ -97,7 +97,7 @@ export const InputDefinition = z.discriminatedUnion('type', [
 export type InputDefinition = z.infer<typeof InputDefinition>;
 
 /** A font file and the names under which the engine's files ask for it. */
-export const BundledFont = z
+const BundledFont = z
   .object({
     file: BundlePath.describe('TTF or OTF file of the bundle'),
     names: z.array(z.string().min(1).max(200)).min(1).describe('fName or fFamily in the Lottie file'),
@@ -183,7 +183,7 @@ const LottieSection = z
   .strict();
 
 /** One `-i` of the FFmpeg engine, in order: a file of the bundle, an input, or a generated source. */
-export const FfmpegSource = z.union([
+const FfmpegSource = z.union([
   z
     .object({
       file: BundlePath.describe('a file of the bundle'),

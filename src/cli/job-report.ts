@@ -25,7 +25,7 @@ const STATE_STYLES: Readonly<Record<string, Style>> = {
 };
 
 /** A state in its colour. */
-export function paintState(state: string, text = state): string {
+function paintState(state: string, text = state): string {
   const style = STATE_STYLES[state];
   return style ? paint(style, text) : text;
 }

@@ -12,7 +12,7 @@ import { freePort, isFree } from './free-port.ts';
 import type { Say } from './steps.ts';
 
 /** The node that a local farm has. */
-export const LOCAL_NODE = 'this-machine';
+const LOCAL_NODE = 'this-machine';
 
 export interface LocalFarm {
   /** Its state directory: FLATRENDER_HOME of every command that is to talk to it. */
@@ -106,7 +106,7 @@ export async function startLocalFarm(options: LocalFarmOptions): Promise<LocalFa
 }
 
 /** The farm of this state directory, when both of its processes run and answer; null otherwise. */
-export async function findLocalFarm(home: string, signal: AbortSignal): Promise<LocalFarm | null> {
+async function findLocalFarm(home: string, signal: AbortSignal): Promise<LocalFarm | null> {
   const file = await readFarmFile(home);
   if (!file || file.agentPid === null) return null;
   const { controlPid, agentPid } = file;

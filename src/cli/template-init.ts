@@ -53,7 +53,7 @@ export async function initTemplate(directory: string, options: InitOptions): Pro
 }
 
 /** The names that `--from` takes. */
-export async function starterNames(): Promise<string[]> {
+async function starterNames(): Promise<string[]> {
   const root = join(packageRoot(), 'templates', 'video');
   const found: string[] = [];
   for (const entry of await readdir(root, { withFileTypes: true }).catch(() => [])) {

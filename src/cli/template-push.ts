@@ -87,7 +87,7 @@ function withHint(error: unknown, manifest: Manifest | null, path: string): unkn
 }
 
 /** The version after this one: the release of a pre-release, else the next patch. */
-export function nextVersion(version: string): string {
+function nextVersion(version: string): string {
   const [release = version, preRelease] = version.split(/-(.*)/s);
   if (preRelease !== undefined) return release;
   return release.replace(/\d+$/, (patch) => String(Number(patch) + 1));

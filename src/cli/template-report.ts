@@ -67,7 +67,7 @@ function defaultText({ default: value }: InputDefinition): string | null {
 }
 
 /** What a value must keep to, in a few words. */
-export function limitsOf(input: InputDefinition): string {
+function limitsOf(input: InputDefinition): string {
   switch (input.type) {
     case 'text': {
       const least = input.minLength > 0 ? `${input.minLength} to ` : 'up to ';

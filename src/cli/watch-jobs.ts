@@ -86,7 +86,8 @@ async function watchLive(api: Api, ids: readonly string[], signal: AbortSignal):
         new Promise<void>((resolve, reject) => {
           const update = (): void => {
             const job = jobs.get(id);
-            if (job) task.title = `${jobLine(job, liveColumns())}${lost && !isOver(job) ? `  ${lost}` : ''}`;
+            // In the place of the bar: behind it, it would be cut off.
+            if (job) task.title = lost && !isOver(job) ? `${id}  ${lost}` : jobLine(job, liveColumns());
             if (job && isOver(job)) {
               if (job.state === 'succeeded') resolve();
               else reject(new Error(job.state));
@@ -155,7 +156,7 @@ function liveColumns(): number {
 }
 
 /** One job in one line: for a log, or with a bar as long as the columns allow. */
-export function jobLine(job: JobView, columns?: number): string {
+function jobLine(job: JobView, columns?: number): string {
   const full = job.name ? `${job.id} ${job.name}` : job.id;
   const name = columns !== undefined && widthOf(full) > columns - LEAST_BESIDE_NAME ? job.id : full;
   const activity = jobActivity(job).padEnd(9);

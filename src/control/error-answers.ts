@@ -27,7 +27,7 @@ const FOREIGN: Readonly<Record<string, (error: Error) => FlatrenderError>> = {
 };
 
 /** Any thrown value as the error that is answered; what is not expected becomes INTERNAL. */
-export function answerableError(thrown: unknown): FlatrenderError {
+function answerableError(thrown: unknown): FlatrenderError {
   if (thrown instanceof FlatrenderError) return thrown;
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
   const known = FOREIGN[code];

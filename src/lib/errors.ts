@@ -60,7 +60,6 @@ export const ERROR_CODES = {
   // nodes, tokens
   NODE_NOT_FOUND: missing,
   NODE_EXISTS: conflict,
-  NODE_BUSY: conflict,
   TOKEN_NOT_FOUND: missing,
   // templates and objects
   TEMPLATE_NOT_FOUND: missing,

@@ -51,7 +51,7 @@ const SECRET_TEXT =
   /\bfr_[A-Za-z0-9_-]{20,}|(?<=Bearer\s+)[\w.~+/=-]{8,}|(?<=NODE_HMAC_SECRET=)[^\s"\\]+|(?<=[?&](?:sig|signature|token|X-Amz-Signature)=)[^&\s"\\]+/gi;
 
 /** Takes what looks like a token, a secret or the signature of a URL out of a text. */
-export function redactSecrets(text: string): string {
+function redactSecrets(text: string): string {
   return text.replace(SECRET_TEXT, '***');
 }
 

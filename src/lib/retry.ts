@@ -3,8 +3,8 @@ import { type Clock, sleep } from './clock.ts';
 import { FlatrenderError } from './errors.ts';
 
 /** Longest first pause and longest pause at all, as the conventions say. */
-export const RETRY_MIN_MS = 500;
-export const RETRY_MAX_MS = 30_000;
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 30_000;
 // Jitter may come out near zero, which would be no pause at all.
 const SHORTEST_MS = 50;
 

@@ -3,6 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { ERROR_CODES } from '../../src/lib/errors.ts';
 import {
   checkArchitecture,
   importsOf,
@@ -136,6 +137,28 @@ test('what the program imports has a home, and is installed with it exactly when
     notBundled.sort(),
     'dependencies are the packages that bin/build.js leaves outside, devDependencies all others',
   );
+});
+
+test('what is exported is used somewhere else', () => {
+  const all = [...files, ...readSources(['test/**/*.ts', 'bin/*.{js,ts}'])];
+  const words = new Map(all.map(({ path, text }) => [path, new Set(text.match(/[\w$]+/g))]));
+  const unused = files.flatMap(({ path, text }) =>
+    [...text.matchAll(/^export (?:async )?(?:function\*?|const|class) ([\w$]+)/gm)].flatMap(
+      ([, name = '']) =>
+        all.some((other) => other.path !== path && words.get(other.path)?.has(name))
+          ? []
+          : `${path}: ${name}`,
+    ),
+  );
+  assert.deepEqual(unused, [], 'keep it to its file, or remove it');
+});
+
+test('every error code is thrown somewhere', () => {
+  const text = files.filter(({ path }) => path !== 'src/lib/errors.ts').map((file) => file.text);
+  const unused = Object.keys(ERROR_CODES).filter(
+    (code) => !text.some((source) => source.includes(`'${code}'`)),
+  );
+  assert.deepEqual(unused, []);
 });
 
 test('no file of src is over 300 lines without a reason', () => {

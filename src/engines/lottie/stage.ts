@@ -160,7 +160,7 @@ interface Size {
 }
 
 /** Where a composition of one size goes in a frame of another. */
-export function placement(
+function placement(
   source: Size,
   frame: Size,
   fit: OutputSpec['fit'],

@@ -7,7 +7,7 @@ const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
 
 /** The primary result code of an error of node:sqlite; null for any other error. */
-export function sqliteCode(error: unknown): number | null {
+function sqliteCode(error: unknown): number | null {
   if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return null;
   return error.errcode & 0xff;
 }
