@@ -127,11 +127,17 @@ In a CSV file the first line names the inputs and each further line is a job; an
     jobs: readonly JobView[],
     { output, force }: { output?: string | undefined; force: boolean },
   ): Promise<Pick<SubmitResult, 'jobs' | 'files'>> {
+    const [first] = jobs;
+    this.goesOn =
+      jobs.length === 1
+        ? `the job goes on; "flatrender job cancel ${first?.id}" stops it, too`
+        : `the jobs go on; follow them with "flatrender job watch --batch ${first?.batch}"`;
     const ended = await watchJobs(
       this.api,
       jobs.map((job) => job.id),
       { signal: this.signal, quiet: this.jsonEnabled() },
     );
+    this.goesOn = undefined;
     const succeeded = ended.filter((job) => job.state === 'succeeded');
     const failed = ended.find((job) => job.state !== 'succeeded');
     if (failed && jobs.length === 1) throw jobFailure(failed);

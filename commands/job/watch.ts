@@ -27,6 +27,7 @@ export default class JobWatch extends ClientCommand {
       this.note('nothing runs or waits');
       return { jobs: [] };
     }
+    this.goesOn = 'what renders goes on; "flatrender job cancel" stops it, too';
     const jobs = await watchJobs(this.api, ids, { signal: this.signal, quiet: this.jsonEnabled() });
     const failed = jobs.find((job) => job.state !== 'succeeded');
     if (failed) {

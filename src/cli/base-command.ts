@@ -13,6 +13,8 @@ import { plainText } from './plain-text.ts';
 export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
 
+  /** What Ctrl-C did not stop and how to get back to it; shown as the hint of "stopped". */
+  protected goesOn: string | undefined;
   private interruption: AbortController | undefined;
   private failed = false;
 
@@ -66,7 +68,9 @@ export abstract class BaseCommand extends Command {
     this.failed = true;
     // An interrupted command fails somewhere below with whatever the abort broke; what counts is the interruption.
     const aborted = this.interruption?.signal.aborted === true;
-    const cause = aborted ? this.interruption?.signal.reason : thrown;
+    const cause = aborted
+      ? new FlatrenderError('ABORTED', 'stopped', { hint: this.goesOn, cause: thrown })
+      : thrown;
     this.report(describeError(cause, this.id));
     // Something that was left open must not keep a failed command alive.
     setTimeout(() => process.exit(), 3000).unref();

@@ -270,9 +270,26 @@ test('watch follows several jobs to their end; Ctrl-C stops watching, not the jo
   await watching.waitFor(/render/);
   const { exitCode: stopped, stderr } = await watching.stop('SIGINT');
   assert.equal(stopped, 130);
-  assert.match(stderr, /stopped/);
+  assert.match(
+    stderr,
+    /\nerror: stopped\nhint: what renders goes on; "flatrender job cancel" stops it, too\n$/,
+  );
   assert.equal((await farm.api.getJob(slow)).state, 'running');
   await farm.api.cancelJob(slow);
+});
+
+test('Ctrl-C while submit waits says that the job goes on, and how to stop it', async () => {
+  await using waiting = await startCli(['job', 'submit', '-t', 'slow', '--wait'], { home: farm.home });
+  await waiting.waitFor(/render/);
+  const { stdout, stderr, exitCode } = await waiting.stop('SIGINT');
+  const id = stdout.trim();
+  assert.equal(exitCode, 130);
+  assert.ok(
+    stderr.endsWith(`\nerror: stopped\nhint: the job goes on; "flatrender job cancel ${id}" stops it, too\n`),
+    stderr,
+  );
+  assert.equal((await farm.api.getJob(id)).state, 'running');
+  await farm.api.cancelJob(id);
 });
 
 test('logs print what the node wrote; --follow ends with the job', async () => {
