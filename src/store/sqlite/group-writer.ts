@@ -165,13 +165,14 @@ export class GroupWriter {
   }
 
   #undo(): void {
-    // Read anew even when the rollback itself fails, and not before the next operation: a disk that is full or gone
-    // may be back by then.
     this.#stale = true;
     try {
       this.#options.sql.rollback();
+      // At once, because counts are asked for without an operation.
+      this.#options.reload();
+      this.#stale = false;
     } catch {
-      // The next BEGIN or read fails with the reason.
+      // Before the next operation, then: a disk that is gone may be back by that time. It fails with the reason if not.
     }
   }
 }

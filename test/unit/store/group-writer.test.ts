@@ -155,6 +155,15 @@ test('what memory counts survives a turn that was rolled back', async () => {
   await assertCounted(store);
 });
 
+test('what was refused is not counted, also while nothing else is written', async () => {
+  await using opened = await open();
+  const store = jobMethods(opened);
+  const first = newJob();
+  await store.submit([first]);
+  await assert.rejects(store.submit([newJob(), first]));
+  assert.deepEqual([store.stats().jobs.queued, store.stats().tasks.queued], [1, 1]);
+});
+
 /** A disk that takes its time, and then says what the test wants it to say. */
 function slowDisk(): {
   walSync: { isPending: boolean; afterSync(tell: Tell): void };
