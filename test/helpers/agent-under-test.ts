@@ -3,11 +3,23 @@ import { mkdirSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import { type AgentOptions, type RunningAgent, startAgent } from '../../src/agent/agent.ts';
 import { packBundle } from '../../src/bundle/pack.ts';
 import type { AgentConfig } from '../../src/config/agent-config.ts';
 import { createLogger, type Logger } from '../../src/lib/logger.ts';
-import type { FakeControl } from './fake-control.ts';
+import { type FakeControl, startFakeControl } from './fake-control.ts';
+
+/** A fake control plane and a directory; both go away with the test. */
+export async function setUp(t: TestContext): Promise<{ control: FakeControl; dir: string }> {
+  const dir = await mkdtemp(join(tmpdir(), 'flatrender-agent-'));
+  const control = await startFakeControl();
+  t.after(async () => {
+    await control[Symbol.asyncDispose]();
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+  });
+  return { control, dir };
+}
 
 /** The zip of a template for the mock engine. */
 export async function mockBundle(

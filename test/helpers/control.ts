@@ -13,6 +13,7 @@ import { createLogger } from '../../src/lib/logger.ts';
 import type { EngineName } from '../../src/protocol/names.ts';
 import { type SignatureHeaders, signRequest, verifyAnswer } from '../../src/protocol/signatures.ts';
 import type { TokenRole } from '../../src/protocol/tokens.ts';
+import { registration } from './registration.ts';
 
 export interface TestAnswer {
   readonly status: number;
@@ -206,34 +207,6 @@ export function signed(
       nonce: options.nonce ?? randomBytes(16).toString('base64url'),
     },
   );
-}
-
-export function registration(
-  hostname: string,
-  engines: EngineName[],
-  tags: string[] = [],
-): Record<string, unknown> {
-  return {
-    hostname,
-    roles: ['render'],
-    hostIp: '127.0.0.1',
-    machineId: hostname,
-    agentVersion: '0.0.0',
-    capabilities: {
-      os: 'linux',
-      arch: 'x64',
-      cpu: 'none',
-      cores: 2,
-      system: {
-        gpu: null,
-        memory: { total: 1000, used: 100, free: 900 },
-        disk: { total: 1000, used: 100, free: 900 },
-      },
-      engines: engines.map((name) => ({ name, available: true, version: '1' })),
-      tags,
-      maxConcurrentJobs: 4,
-    },
-  };
 }
 
 export function manifestOf(name: string): Record<string, unknown> {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { newId } from '../../src/lib/ids.ts';
 import type { EngineName } from '../../src/protocol/names.ts';
 import type { LoadClient } from './load-client.ts';
+import { registration } from './registration.ts';
 
 export interface NodeKey {
   readonly id: string;
@@ -36,27 +37,7 @@ export async function addNode(
 ): Promise<NodeKey> {
   const created = await client.call('POST', '/v1/nodes', { id });
   const node = { id, secret: String(created.body?.secret) };
-  const registered = await client.asNode(node, '/v1/agent/register', {
-    hostname: id,
-    roles: ['render'],
-    hostIp: '127.0.0.1',
-    machineId: id,
-    agentVersion: '0.0.0',
-    capabilities: {
-      os: 'linux',
-      arch: 'x64',
-      cpu: 'none',
-      cores: 2,
-      system: {
-        gpu: null,
-        memory: { total: 1000, used: 100, free: 900 },
-        disk: { total: 1000, used: 100, free: 900 },
-      },
-      engines: [{ name: engine, available: true, version: '1' }],
-      tags,
-      maxConcurrentJobs: 64,
-    },
-  });
+  const registered = await client.asNode(node, '/v1/agent/register', registration(id, [engine], tags, 64));
   if (registered.status >= 300) throw new Error(`register refused: ${JSON.stringify(registered.body)}`);
   return node;
 }

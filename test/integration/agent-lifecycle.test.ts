@@ -3,23 +3,13 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { lockState } from '../../src/agent/state-lock.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { start } from '../../src/lib/exec.ts';
-import { mockBundle, startTestAgent } from '../helpers/agent-under-test.ts';
+import { mockBundle, setUp, startTestAgent } from '../helpers/agent-under-test.ts';
 import { type RunningCli, startCli } from '../helpers/cli.ts';
-import { type FakeControl, startFakeControl } from '../helpers/fake-control.ts';
-
-async function setUp(t: TestContext): Promise<{ control: FakeControl; dir: string }> {
-  const dir = await mkdtemp(join(tmpdir(), 'flatrender-agent-'));
-  const control = await startFakeControl();
-  t.after(async () => {
-    await control[Symbol.asyncDispose]();
-    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
-  });
-  return { control, dir };
-}
+import type { FakeControl } from '../helpers/fake-control.ts';
 
 /** `flatrender agent run` as a process of its own, so that it can be killed. */
 function spawnAgent(

@@ -1,23 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { systemClock } from '../../src/lib/clock.ts';
-import { mockBundle, startTestAgent } from '../helpers/agent-under-test.ts';
-import { type FakeCall, type FakeControl, startFakeControl } from '../helpers/fake-control.ts';
-
-async function setUp(t: TestContext): Promise<{ control: FakeControl; dir: string }> {
-  const dir = await mkdtemp(join(tmpdir(), 'flatrender-agent-'));
-  const control = await startFakeControl();
-  t.after(async () => {
-    await control[Symbol.asyncDispose]();
-    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
-  });
-  return { control, dir };
-}
+import { mockBundle, setUp, startTestAgent } from '../helpers/agent-under-test.ts';
+import type { FakeCall, FakeControl } from '../helpers/fake-control.ts';
 
 /** Cuts the connection of the first call of a kind, after doing what `before` says. */
 function cutOnce(

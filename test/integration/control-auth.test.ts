@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ROUTES } from '../../src/protocol/routes.ts';
-import { claimBody, registration, startTestControl } from '../helpers/control.ts';
+import { claimBody, startTestControl } from '../helpers/control.ts';
 import { manualClock } from '../helpers/manual-clock.ts';
+import { registration } from '../helpers/registration.ts';
 
 test('each route refuses who may not call it, each refusal with its own code', async () => {
   await using farm = await startTestControl();

@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import {
   claimBody,
   finish,
-  registration,
   startTestControl,
   type TestControl,
   type TestNode,
   until,
 } from '../helpers/control.ts';
 import { manualClock } from '../helpers/manual-clock.ts';
+import { registration } from '../helpers/registration.ts';
 
 /** Resolves when this many long-polls wait. */
 async function untilWaiting(farm: TestControl, count: number): Promise<void> {

@@ -6,6 +6,7 @@ import { createEngineHosts, type EngineHostsOptions } from '../../src/engines/ho
 import { FlatrenderError } from '../../src/lib/errors.ts';
 import { isRunning, start } from '../../src/lib/exec.ts';
 import { membersOfTree, readProc } from '../../src/lib/process-list.ts';
+import { failureOf } from '../helpers/failure-of.ts';
 import { recordingContext, renderRequest, temporaryDirectory } from '../helpers/render-request.ts';
 
 const settings = { ffmpegPath: '', previewMs: 500, threads: 0 };
@@ -187,14 +188,4 @@ function mock(context: TestContext, section: Record<string, unknown>) {
 
 function descendants(pid: number): number[] {
   return process.platform === 'linux' ? membersOfTree(pid, readProc(), pid) : [];
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<FlatrenderError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof FlatrenderError, String(error));
-    return error;
-  }
-  return assert.fail('should have failed');
 }

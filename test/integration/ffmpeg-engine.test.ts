@@ -10,6 +10,7 @@ import { run } from '../../src/lib/exec.ts';
 import { membersOfTree, readProc } from '../../src/lib/process-list.ts';
 import { findFfmpeg } from '../../src/media/ffmpeg.ts';
 import { probeMedia } from '../../src/media/probe.ts';
+import { failureOf } from '../helpers/failure-of.ts';
 import { recordingContext, renderRequest, temporaryDirectory } from '../helpers/render-request.ts';
 
 const template = join(import.meta.dirname, '../../templates/video/audio-visualiser');
@@ -326,16 +327,6 @@ function graphRequest(bundleDir: string, generate: string, graph: string, durati
       engines: { ffmpeg: { sources: [{ generate }], graph } },
     },
   });
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<FlatrenderError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof FlatrenderError, String(error));
-    return error;
-  }
-  return assert.fail('should have failed');
 }
 
 test('a text that the font of its drawtext cannot draw is refused by input, font and character', {

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { FlatrenderError } from '../../src/lib/errors.ts';
 import { isRunning, killTree, run, selfCommand, start, startDetached } from '../../src/lib/exec.ts';
 import { membersOfTree, parseProcStat, parsePs } from '../../src/lib/process-list.ts';
+import { failureOf } from '../helpers/failure-of.ts';
 
 const node = process.execPath;
 const script = (code: string): string[] => ['-e', code];
@@ -156,13 +157,3 @@ test('processes are read from /proc and ps, and a tree is found by parent and by
   assert.deepEqual(membersOfTree(10, entries, 13).sort(), [10, 11, 12]);
   assert.deepEqual(membersOfTree(10, entries, 0).sort(), [10, 11, 12, 13]);
 });
-
-async function failureOf(promise: Promise<unknown>): Promise<FlatrenderError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof FlatrenderError, String(error));
-    return error;
-  }
-  return assert.fail('should have failed');
-}

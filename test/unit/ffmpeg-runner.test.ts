@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { FlatrenderError } from '../../src/lib/errors.ts';
 import { findFfmpeg, ProgressReader, reasonOf, requireFfmpeg, runFfmpeg } from '../../src/media/ffmpeg.ts';
+import { failureOf } from '../helpers/failure-of.ts';
 import { temporaryDirectory } from '../helpers/render-request.ts';
 
 const posix = process.platform === 'win32' ? 'the fake programs are scripts with a #! line' : false;
@@ -132,14 +132,4 @@ function withPath(context: TestContext, path: string): void {
   context.after(() => {
     process.env.PATH = before;
   });
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<FlatrenderError> {
-  try {
-    await promise;
-  } catch (error) {
-    assert.ok(error instanceof FlatrenderError, String(error));
-    return error;
-  }
-  return assert.fail('should have failed');
 }
