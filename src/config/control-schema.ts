@@ -72,7 +72,7 @@ const Limits = z.strictObject({
   uploadIdleSeconds: seconds(60, 0.1, 3600),
   urlLength: count(8192, 1024, 65_536),
   connections: count(20_000, 10, 1_000_000),
-  logBytesPerAttempt: count(4 * MiB, 1024, 1024 * MiB),
+  logBytesPerAttempt: count(MiB, 1024, 1024 * MiB),
   previewBytes: count(64 * MiB, MiB, 4 * GiB),
   eventClients: count(500, 1, 100_000),
 });

@@ -5,8 +5,10 @@
  * All times are epoch milliseconds and come from the caller. Every method that changes a state resolves only after
  * the change is durable, except the `save…` methods, which are write-behind.
  */
+
 import type { Requirement } from '../jobs/requirements.ts';
 import type { RetryPolicy } from '../jobs/retry-policy.ts';
+import type { FlatrenderError } from '../lib/errors.ts';
 import type {
   AttemptOutcome,
   InputValues,
@@ -347,6 +349,8 @@ export interface Store {
   // itself -------------------------------------------------------------------------------------------------------
   /** From memory: never scans. */
   stats(): StoreStats;
+  /** Why nothing can be written until a restart; null while all is well. */
+  failure(): FlatrenderError | null;
   /** Writes what is still behind and closes. */
   close(): Promise<void>;
 }

@@ -22,8 +22,13 @@ const EventQuery = z.object({
 export function farmRoutes(routes: Routes, control: Control): void {
   const { store, registry, clock, config, version, startedAt, metrics, events, previews, leases } = control;
   routes.add('health', {
-    answers: { 200: HealthAnswer },
+    answers: {
+      200: HealthAnswer,
+      503: { description: 'Nothing can be stored until a restart; the error says why' },
+    },
     handle() {
+      const failure = store.failure();
+      if (failure) throw failure;
       const { tasks } = store.stats();
       return {
         status: 'ok',

@@ -53,6 +53,11 @@ export class GroupWriter {
     return this.#queue.length === 0 && !this.#options.walSync.isPending;
   }
 
+  /** Why it refuses everything; null while the disk takes what is written. */
+  get failure(): FlatrenderError | null {
+    return this.#broken;
+  }
+
   /** Runs the operation in the next turn and resolves with its value once that is durable. */
   write<T>(run: () => T): Promise<T> {
     if (this.#closed) return Promise.reject(new FlatrenderError('STORE_FAILED', 'the database is closed'));

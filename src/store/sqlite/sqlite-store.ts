@@ -54,6 +54,7 @@ export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Sto
     ...tokenMethods(context),
     ...logMethods(context),
     ...retentionMethods(context),
+    failure: () => writer.failure,
     close() {
       closed ??= writer.close().then(() => {
         walSync.close();

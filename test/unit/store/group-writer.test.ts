@@ -220,6 +220,7 @@ test('a disk that refuses a sync ends the writer: what it holds is unknown', asy
     writer.write(() => names(opened)),
     'STORE_FAILED',
   );
+  assert.equal(writer.failure, error, 'and says so to whoever asks');
 });
 
 async function turns(count: number): Promise<void> {

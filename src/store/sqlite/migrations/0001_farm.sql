@@ -110,7 +110,8 @@ create table logs (
   stream text not null,
   line text not null,
   primary key (job_num, n)
-) strict, without rowid;
+-- With a rowid: in an index tree every line above 1 kB would take overflow pages of its own.
+) strict;
 
 create table job_assets (
   sha256 text not null,
