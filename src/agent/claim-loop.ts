@@ -53,7 +53,8 @@ export async function runClaimLoop(options: ClaimLoopOptions): Promise<void> {
       failures += 1;
       if (isDenied(error)) {
         await options.onDenied('a claim was not accepted').catch(() => undefined);
-        continue;
+        // Registering may work where claiming does not (a proxy that breaks one of them): then it cures nothing.
+        if (failures === 1) continue;
       }
       if (!isRetryable(error)) logger.error('claim.refused', { error });
       else logger.debug('claim.failed', { error, failures });
