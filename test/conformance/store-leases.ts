@@ -19,7 +19,16 @@ import {
 } from './store-samples.ts';
 
 function facts(id: string, changes: Partial<NodeFacts> = {}): NodeFacts {
-  return { id, roles: ['render'], engines: { mock: '1' }, memoryMb: 1000, vramMb: 0, tags: [], blockedTemplates: [], ...changes };
+  return {
+    id,
+    roles: ['render'],
+    engines: { mock: '1' },
+    memoryMb: 1000,
+    vramMb: 0,
+    tags: [],
+    blockedTemplates: [],
+    ...changes,
+  };
 }
 
 function acceptsAs(node: NodeFacts, ...others: NodeFacts[]): (requirement: Requirement) => boolean {
