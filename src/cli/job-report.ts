@@ -81,6 +81,7 @@ function taskDetails(task: TaskView, now: number): string {
   const { output, result } = task;
   const size = `${output.width}×${output.height} ${output.fps} fps ${output.container}`;
   const lines = [`${paint('bold', `task ${task.id}`)}  ${output.name} (${size})  ${paintState(task.state)}`];
+  if (task.waiting) lines.push(`  waits: ${task.waiting}`);
   if (result) {
     lines.push(
       `  ${lengthText(result)}${formatBytes(result.sizeBytes)}, ${result.codec}; rendered in ${formatDuration(result.renderMs)} + ${formatDuration(result.overheadMs)}`,

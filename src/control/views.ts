@@ -43,6 +43,7 @@ export function fullJobView(
   tasks: readonly TaskRecord[],
   attempts: readonly AttemptRecord[],
   leases: Leases,
+  whyWaiting: (task: TaskRecord) => string | null,
 ): JobView {
   return {
     ...jobView(job, tasks, leases),
@@ -50,6 +51,7 @@ export function fullJobView(
     webhook: job.webhook,
     tasks: tasks.map((task) => ({
       ...taskView(task, leases),
+      waiting: task.state === 'queued' ? whyWaiting(task) : null,
       attempts: attempts.filter((attempt) => attempt.taskId === task.id).map(attemptView),
     })),
   };

@@ -160,6 +160,11 @@ export const TaskView = z.object({
   startedAt: Instant.nullable(),
   endedAt: Instant.nullable(),
   attempts: z.array(AttemptView).optional(),
+  waiting: z
+    .string()
+    .nullable()
+    .optional()
+    .describe('why no node takes this queued task; null: those that can are busy'),
 });
 export type TaskView = z.infer<typeof TaskView>;
 

@@ -73,6 +73,15 @@ test('a template that asks for memory, a newer engine or a tag waits for a node 
     huge.body.warning,
     'no node can render huge (it needs mock 2 and 4000 MB of memory and 8000 MB of video memory): the job waits for one',
   );
+  const why = async (id: string) => (await farm.call('GET', `/v1/jobs/${id}`)).body.tasks[0].waiting;
+  assert.equal(
+    await why(huge.body.jobs[0].id),
+    'no node can render it: it needs mock 2 and 4000 MB of memory and 8000 MB of video memory',
+  );
+  assert.equal(await why(job), null, 'somebody can, and will');
+  await farm.call('POST', '/v1/nodes/big/drain', {});
+  assert.equal(await why(job), 'no node that can render it takes work now: big (drained)');
+  await farm.call('POST', '/v1/nodes/big/resume', {});
   assert.equal((await farm.asNode(plain, '/v1/agent/claim', claimBody())).status, 204);
   const claimed = await farm.asNode(big, '/v1/agent/claim', claimBody());
   assert.equal(claimed.body.task.jobId, job);

@@ -9,6 +9,7 @@ import type { Control } from '../context.ts';
 import { afterJobCommand } from '../effects.ts';
 import type { Routes } from '../route.ts';
 import { fullJobView, instant, jobView, outputFileName } from '../views.ts';
+import { whyWaiting } from '../waiting.ts';
 
 const JobParams = z.object({ id: z.string().min(1).max(64) });
 
@@ -35,7 +36,8 @@ const PreviewQuery = z.object({ task: z.string().max(64).optional() });
 
 /** Registers the routes of jobs, except submission. */
 export function jobRoutes(routes: Routes, control: Control): void {
-  const { store, leases, clock } = control;
+  const { store, leases, clock, registry } = control;
+  const why = ({ requirement }: TaskRecord): string | null => whyWaiting(registry, requirement);
   routes.add('jobs', {
     query: ListQuery,
     answers: { 200: JobList },
@@ -51,7 +53,7 @@ export function jobRoutes(routes: Routes, control: Control): void {
     answers: { 200: JobView },
     async handle({ params }) {
       const { job, tasks } = await requireJob(control, params.id);
-      return fullJobView(job, tasks, await store.listAttempts(job.id), leases);
+      return fullJobView(job, tasks, await store.listAttempts(job.id), leases, why);
     },
   });
   for (const name of ['cancelJob', 'retryJob'] as const) {
@@ -66,7 +68,7 @@ export function jobRoutes(routes: Routes, control: Control): void {
         });
         afterJobCommand(control, changed.job, changed.tasks);
         const { job, tasks } = await requireJob(control, params.id);
-        return fullJobView(job, tasks, await store.listAttempts(job.id), leases);
+        return fullJobView(job, tasks, await store.listAttempts(job.id), leases, why);
       },
     });
   }

@@ -15,6 +15,7 @@ import type { Control } from '../context.ts';
 import { jobChanged } from '../effects.ts';
 import { invalidRequest, type Routes } from '../route.ts';
 import { jobView } from '../views.ts';
+import { needsOf } from '../waiting.ts';
 import { assetsOf } from './agent.ts';
 
 /** Registers the submission of jobs. */
@@ -177,18 +178,6 @@ function warningFor(control: Control, jobs: readonly NewJob[]): string | null {
     return `no node can render ${job.template} (it needs ${needsOf(requirement)}): the job waits for one`;
   }
   return null;
-}
-
-function needsOf({ engines, minVersions, memoryMb, vramMb, tags }: Requirement): string {
-  const named = engines.map((name) => (minVersions?.[name] ? `${name} ${minVersions[name]}` : name));
-  return [
-    named.join(' or '),
-    memoryMb ? `${memoryMb} MB of memory` : '',
-    vramMb ? `${vramMb} MB of video memory` : '',
-    tags.length > 0 ? `the tags ${tags.join(', ')}` : '',
-  ]
-    .filter((need) => need !== '')
-    .join(' and ');
 }
 
 function inBatch(error: unknown, index: number): unknown {
