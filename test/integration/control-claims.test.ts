@@ -8,7 +8,7 @@ import {
   type TestNode,
   until,
 } from '../helpers/control.ts';
-import { manualClock } from '../helpers/manual-clock.ts';
+import { type ManualClock, manualClock } from '../helpers/manual-clock.ts';
 import { registration } from '../helpers/registration.ts';
 
 /** Resolves when this many long-polls wait. */
@@ -231,6 +231,14 @@ test('a cancelled job is told to its node with the next heartbeat, and its repor
   assert.equal(late.body.error.details.state, 'cancelled');
 });
 
+/** Lets time go by until a lease has run out; each second needs its write-behind to have ended. */
+async function untilQueued(farm: TestControl, clock: ManualClock, job: string): Promise<void> {
+  await until(async () => {
+    await clock.advance(1000);
+    return (await farm.call('GET', `/v1/jobs/${job}`)).body.state === 'queued';
+  });
+}
+
 test('a silent node loses its lease, may take it up again, and must stop once another has the task', async () => {
   const clock = manualClock();
   await using farm = await startTestControl({ clock });
@@ -241,13 +249,13 @@ test('a silent node loses its lease, may take it up again, and must stop once an
   await beat(farm, first, [report(task)]);
   await clock.advance(62_000);
   const state = async () => (await farm.call('GET', `/v1/jobs/${job}`)).body.state;
-  await until(async () => (await state()) === 'queued');
+  await untilQueued(farm, clock, job);
   await until(async () => (await farm.call('GET', '/v1/nodes/first')).body.status === 'suspect');
   assert.deepEqual((await beat(farm, first, [report(task, 5)])).body.lost, []);
   assert.equal(await state(), 'running');
 
   await clock.advance(62_000);
-  await until(async () => (await state()) === 'queued');
+  await untilQueued(farm, clock, job);
   await beat(farm, second);
   const taken = (await farm.asNode(second, '/v1/agent/claim', claimBody())).body.task;
   assert.deepEqual([taken.id, taken.epoch], [task.id, task.epoch + 1]);
@@ -257,6 +265,27 @@ test('a silent node loses its lease, may take it up again, and must stop once an
   assert.equal((await finish(farm, second, taken)).body.state, 'succeeded');
   const repeated = await finish(farm, second, taken);
   assert.deepEqual([repeated.status, repeated.body.state], [200, 'succeeded']);
+});
+
+test('whatever a node that was cut off says first, its task is not taken from it', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  await farm.addTemplate();
+  const node = await farm.addNode('studio-1');
+  const job = await farm.submit();
+  const { task } = (await farm.asNode(node, '/v1/agent/claim', claimBody())).body;
+  await clock.advance(62_000);
+  await untilQueued(farm, clock, job);
+
+  const path = `/v1/agent/tasks/${task.id}`;
+  const preview = { method: 'PUT', query: `epoch=${task.epoch}`, contentType: 'image/jpeg' };
+  assert.equal((await farm.asNode(node, `${path}/preview`, '\u00ff', preview)).status, 204);
+  const lines = [{ at: new Date(clock.now()).toISOString(), stream: 'agent', line: 'still here' }];
+  assert.equal((await farm.asNode(node, `${path}/log`, { epoch: task.epoch, lines })).status, 204);
+  const file = { epoch: task.epoch, fileName: 'main.mp4', sizeBytes: 5, sha256: 'a'.repeat(64) };
+  assert.equal((await farm.asNode(node, `${path}/uploads`, file)).status, 200);
+  assert.deepEqual((await beat(farm, node, [report(task)])).body.lost, []);
+  assert.equal((await finish(farm, node, task)).body.state, 'succeeded');
 });
 
 test('a clock that is set, or a machine that slept, costs no lease; who is silent after it loses it all the same', async () => {

@@ -20,10 +20,11 @@ import {
   UploadRequest,
 } from '../../protocol/agent.ts';
 import type { AssetRef } from '../../protocol/jobs.ts';
-import type { Fence, JobWithTask, ReportOutcome, TaskRecord } from '../../store/store.ts';
+import type { Fence, JobWithTask, ReportOutcome } from '../../store/store.ts';
 import { baseUrlFor } from '../base-url.ts';
 import type { Control } from '../context.ts';
 import { afterReport, jobChanged, jobProgressed, nodeChanged } from '../effects.ts';
+import { requireLease } from '../lease-check.ts';
 import type { NodeEntry } from '../registry.ts';
 import type { Routes } from '../route.ts';
 import { instant } from '../views.ts';
@@ -246,31 +247,6 @@ export function assetsOf(inputs: JobWithTask['job']['inputs']): AssetRef[] {
   const files = new Map<string, AssetRef>();
   for (const value of Object.values(inputs)) if (typeof value === 'object') files.set(value.asset, value);
   return [...files.values()];
-}
-
-/**
- * Refuses a node that does not hold the task: another one has it, or it is over. A task whose lease ended without
- * anybody taking it is still this node's. With `ended`: also when this attempt is over (last log lines).
- */
-async function requireLease(control: Control, fence: Fence, ended = false): Promise<void> {
-  if (control.leases.holds(fence.taskId, fence.epoch, fence.nodeId)) return;
-  const task = await control.store.getTask(fence.taskId);
-  if (task === null) throw new FlatrenderError('TASK_NOT_FOUND', `there is no task ${fence.taskId}`);
-  const isOwn = task.epoch === fence.epoch && task.nodeId === fence.nodeId;
-  if (isOwn && (ended || task.state === 'running' || task.state === 'queued')) return;
-  throw leaseLost(task, fence);
-}
-
-function leaseLost(task: TaskRecord, fence: Fence): FlatrenderError {
-  const { state, epoch } = task;
-  return new FlatrenderError(
-    'LEASE_LOST',
-    `node "${fence.nodeId}" does not hold ${fence.taskId} any more: it is ${state}`,
-    {
-      hint: 'stop this work and discard it',
-      details: { state, epoch },
-    },
-  );
 }
 
 /** The output that a completion names must be this attempt's own and must have arrived. */

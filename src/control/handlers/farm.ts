@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { HealthAnswer } from '../../protocol/tokens.ts';
 import type { Control } from '../context.ts';
+import { requireLease } from '../lease-check.ts';
 import { PREVIEW_BYTES } from '../previews.ts';
 import type { Routes } from '../route.ts';
 import { instant } from '../views.ts';
@@ -70,22 +71,19 @@ export function farmRoutes(routes: Routes, control: Control): void {
   });
   routes.add('preview', {
     params: z.object({ id: z.string().max(64) }),
-    query: z.object({ epoch: z.coerce.number().int().positive().optional() }),
+    query: z.object({ epoch: z.coerce.number().int().positive() }),
     bodyLimit: PREVIEW_BYTES,
     answers: { 204: { description: 'Taken' } },
-    handle({ params, query, node, request, reply }) {
-      const lease = leases.get(params.id);
-      if (lease?.nodeId !== node.entry.id || (query.epoch !== undefined && query.epoch !== lease.epoch)) {
-        throw new FlatrenderError('LEASE_LOST', `node "${node.entry.id}" does not hold ${params.id}`, {
-          hint: 'stop this work and discard it',
-        });
-      }
+    async handle({ params, query, node, request, reply }) {
+      const fence = { taskId: params.id, epoch: query.epoch, nodeId: node.entry.id };
+      await requireLease(control, fence);
       if (!Buffer.isBuffer(request.body)) {
         throw new FlatrenderError('UNSUPPORTED_MEDIA_TYPE', 'a preview is a JPEG', {
           hint: 'send "Content-Type: image/jpeg"',
         });
       }
-      previews.put(params.id, request.body);
+      // A node that was cut off may send a picture before the heartbeat that takes its lease up again.
+      if (leases.holds(fence.taskId, fence.epoch, fence.nodeId)) previews.put(params.id, request.body);
       return reply.code(204).send();
     },
   });
