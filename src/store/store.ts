@@ -47,21 +47,8 @@ export interface NewJob {
   readonly tasks: readonly NewTask[];
 }
 
-export interface JobRecord {
-  readonly id: string;
-  readonly batchId: string | null;
-  readonly name: string | null;
-  readonly template: string;
-  readonly version: string;
-  readonly bundleSha256: string;
-  readonly bundleBytes: number;
-  readonly priority: number;
-  readonly inputs: InputValues;
-  readonly runAt: number | null;
-  readonly node: string | null;
-  readonly webhook: string | null;
-  readonly createdAt: number;
-  readonly createdBy: string | null;
+/** A job as stored: what was submitted, and where it stands. */
+export interface JobRecord extends Omit<NewJob, 'tasks'> {
   /** Derived from the tasks, stored for listing. */
   readonly state: JobState;
   readonly startedAt: number | null;
