@@ -24,8 +24,8 @@ const entry: OutputEntry = {
   kind: 'output',
   taskId: 'j1.0',
   epoch: 1,
-  path: '/work/j1.0-1/output.mp4',
-  workspace: '/work/j1.0-1',
+  path: '/scratch/j1.0-1/output.mp4',
+  workspace: '/scratch/j1.0-1',
   fileName: 'output.mp4',
   result: {
     sha256: 'a'.repeat(64),
