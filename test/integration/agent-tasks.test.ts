@@ -30,7 +30,8 @@ test('a task is claimed, rendered, uploaded and completed, and nothing is left b
     ready.engines.filter((engine) => engine.name === 'mock').map((engine) => engine.available),
     [true],
   );
-  const task = control.addTask({ id: 'j1.0', bundle: await mockBundle() });
+  // A second of rendering: long enough for a heartbeat, which a task that rushes through its phases goes without.
+  const task = control.addTask({ id: 'j1.0', bundle: await mockBundle({ frameMs: 100 }) });
   await control.until('completion', () => task.state === 'succeeded');
   const { result } = task;
   assert.ok(result);
