@@ -53,10 +53,15 @@ export function createHome(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
     // Node says ENOENT for a file system that is read-only.
+    const why =
+      code === 'EEXIST' || code === 'ENOTDIR'
+        ? 'a file is where a directory should be'
+        : 'check that you may write there';
     throw new FlatrenderError('CONFIG_INVALID', `cannot make the state directory ${directory}`, {
       cause,
-      hint: 'check that you may write there, or choose another place with FLATRENDER_HOME',
+      hint: `${why}; choose another place with FLATRENDER_HOME`,
     });
   }
 }

@@ -156,10 +156,7 @@ test('a state directory that is a file is a wrong setting, not a bug', async () 
   await writeFile(file, '');
   for (const command of [['quickstart'], ['control', 'init', '--yes'], ['job', 'list']]) {
     const { stderr, exitCode } = await runCli(command, { home, env: { FLATRENDER_HOME: file } });
-    assert.match(
-      stderr,
-      /a-file[\s\S]*\nhint: .*(a file is where a directory should be|choose another place)/,
-    );
+    assert.match(stderr, /a-file[\s\S]*\nhint: a file is where a directory should be/);
     assert.equal(exitCode, 2, command.join(' '));
   }
 });
