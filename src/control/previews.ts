@@ -10,6 +10,12 @@ interface Preview {
   readonly at: number;
 }
 
+/** REQUEST_INVALID when the bytes do not begin as a JPEG does. */
+export function requireJpeg(bytes: Uint8Array): void {
+  if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return;
+  throw new FlatrenderError('REQUEST_INVALID', 'the preview is not a JPEG');
+}
+
 /** Keeps at most `maxBytes`; the task whose picture is oldest loses it first. */
 export class Previews {
   readonly #byTask = new Map<string, Preview>();
@@ -24,7 +30,7 @@ export class Previews {
     this.#clock = options.clock;
   }
 
-  /** RATE_LIMITED when they come too fast; REQUEST_INVALID when it is no JPEG. */
+  /** RATE_LIMITED when they come too fast. The picture was looked at before, with `requireJpeg`. */
   put(taskId: string, jpeg: Uint8Array): void {
     const now = this.#clock.now();
     const before = this.#byTask.get(taskId);
@@ -33,9 +39,6 @@ export class Previews {
         'RATE_LIMITED',
         `previews of ${taskId} come faster than one in ${this.#minIntervalMs} ms`,
       );
-    }
-    if (jpeg[0] !== 0xff || jpeg[1] !== 0xd8 || jpeg[2] !== 0xff) {
-      throw new FlatrenderError('REQUEST_INVALID', 'the preview is not a JPEG');
     }
     this.drop(taskId);
     // A copy: the buffer of a small body is a slice of a larger one that would be kept alive.

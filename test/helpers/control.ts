@@ -107,7 +107,7 @@ export async function startTestControl(
       return node;
     },
     async asNode(node, path, body, sign = {}) {
-      const text = typeof body === 'string' ? body : JSON.stringify(body);
+      const text = typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
       const nonce = sign.nonce ?? randomBytes(16).toString('base64url');
       const headers = signed(node, path, text, { ...sign, nonce }, clock);
       const answer = await fetch(test.url + path + (sign.query ? `?${sign.query}` : ''), {
@@ -194,7 +194,7 @@ export function claimBody(waitMs = 0, claimId = randomBytes(8).toString('hex')):
 export function signed(
   node: TestNode,
   path: string,
-  body: string,
+  body: string | Uint8Array,
   options: SignOptions,
   clock: Clock,
 ): SignatureHeaders {

@@ -279,7 +279,10 @@ test('whatever a node that was cut off says first, its task is not taken from it
 
   const path = `/v1/agent/tasks/${task.id}`;
   const preview = { method: 'PUT', query: `epoch=${task.epoch}`, contentType: 'image/jpeg' };
-  assert.equal((await farm.asNode(node, `${path}/preview`, '\u00ff', preview)).status, 204);
+  assert.equal(
+    (await farm.asNode(node, `${path}/preview`, Uint8Array.of(0xff, 0xd8, 0xff, 1), preview)).status,
+    204,
+  );
   const lines = [{ at: new Date(clock.now()).toISOString(), stream: 'agent', line: 'still here' }];
   assert.equal((await farm.asNode(node, `${path}/log`, { epoch: task.epoch, lines })).status, 204);
   const file = { epoch: task.epoch, fileName: 'main.mp4', sizeBytes: 5, sha256: 'a'.repeat(64) };

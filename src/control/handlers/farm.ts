@@ -4,7 +4,7 @@ import { FlatrenderError } from '../../lib/errors.ts';
 import { HealthAnswer } from '../../protocol/tokens.ts';
 import type { Control } from '../context.ts';
 import { requireLease } from '../lease-check.ts';
-import { PREVIEW_BYTES } from '../previews.ts';
+import { PREVIEW_BYTES, requireJpeg } from '../previews.ts';
 import type { Routes } from '../route.ts';
 import { instant } from '../views.ts';
 
@@ -82,6 +82,7 @@ export function farmRoutes(routes: Routes, control: Control): void {
           hint: 'send "Content-Type: image/jpeg"',
         });
       }
+      requireJpeg(request.body);
       // A node that was cut off may send a picture before the heartbeat that takes its lease up again.
       if (leases.holds(fence.taskId, fence.epoch, fence.nodeId)) previews.put(params.id, request.body);
       return reply.code(204).send();
