@@ -1,7 +1,8 @@
 /** The checks across fields: what the schema of a single field cannot see. */
 import { didYouMean } from '../lib/did-you-mean.ts';
+import { BundlePath } from './bundle-path.ts';
 import { checkValue, isFileInput } from './inputs.ts';
-import { BundlePath, type InputDefinition, type LottieBinding, type Manifest } from './manifest.ts';
+import type { InputDefinition, LottieBinding, Manifest } from './manifest.ts';
 import { findPlaceholders, graphsOf } from './placeholders.ts';
 import type { ManifestPath, Problem } from './problems.ts';
 import { outputName } from './resolve-output.ts';

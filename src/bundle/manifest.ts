@@ -1,19 +1,9 @@
 /** `template.yaml`: the schema of a template's manifest. */
 import { z } from 'zod';
 import { EngineName, InputName, Name, Version } from '../protocol/names.ts';
+import { AerenderSection } from './aerender-section.ts';
+import { BundlePath } from './bundle-path.ts';
 import { PRESETS, type PresetName } from './presets.ts';
-
-/** A path inside the bundle: relative, forward slashes, no `..`. */
-export const BundlePath = z
-  .string()
-  .min(1)
-  .max(240)
-  .refine(
-    (path) =>
-      !/[\\:*?"<>|\0]/.test(path) &&
-      path.split('/').every((part) => part !== '' && part !== '.' && part !== '..'),
-    'a relative path inside the bundle, with forward slashes',
-  );
 
 const Color = z.string().regex(/^#[0-9a-fA-F]{6}([0-9a-fA-F]{2})?$/, 'a colour such as #ff3366');
 const Fit = z.enum(['contain', 'cover', 'stretch']);
@@ -320,6 +310,7 @@ export const ManifestSchema = z
     inputs: z.record(InputName, InputDefinition).default({}).describe('what a job may set, by name'),
     engines: z
       .object({
+        aerender: AerenderSection.optional().describe('After Effects'),
         lottie: LottieSection.optional().describe('Skottie'),
         ffmpeg: FfmpegSection.optional().describe('a filter graph'),
         mock: MockSection.optional().describe('for trials and tests'),

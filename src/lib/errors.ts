@@ -17,6 +17,8 @@ const denied = { status: 401, exit: 2, retryable: false } as const;
 const missing = { status: 404, exit: 1, retryable: false } as const;
 const conflict = { status: 409, exit: 1, retryable: false } as const;
 const failed = { status: 422, exit: 1, retryable: false } as const;
+/** May succeed when tried again, best on another node. */
+const render = { status: 422, exit: 1, retryable: true } as const;
 const again = { status: 503, exit: 1, retryable: true } as const;
 
 /** Every code the program may show, grouped by what a user can do about it. */
@@ -75,21 +77,38 @@ export const ERROR_CODES = {
   OBJECT_RANGE: { status: 416, exit: 1, retryable: false },
   DISK_FULL: { status: 507, exit: 1, retryable: true },
   // rendering
-  ENGINE_UNAVAILABLE: { status: 422, exit: 1, retryable: true },
-  ENGINE_CRASHED: { status: 422, exit: 1, retryable: true },
-  ENGINE_FAILED: { status: 422, exit: 1, retryable: true },
-  ENGINE_TIMEOUT: { status: 422, exit: 1, retryable: true },
-  OUTPUT_INVALID: { status: 422, exit: 1, retryable: true },
+  ENGINE_UNAVAILABLE: render,
+  ENGINE_CRASHED: render,
+  ENGINE_FAILED: render,
+  ENGINE_TIMEOUT: render,
+  OUTPUT_INVALID: render,
   FONT_MISSING: failed,
   GLYPH_MISSING: failed,
   LOTTIE_INVALID: failed,
   LOTTIE_EXPRESSIONS: failed,
   LOTTIE_UNSUPPORTED: failed,
-  FFMPEG_FAILED: { status: 422, exit: 1, retryable: true },
-  FFMPEG_MISSING: { status: 422, exit: 1, retryable: true },
+  FFMPEG_FAILED: render,
+  FFMPEG_MISSING: render,
   MEDIA_INVALID: failed,
   // After Effects
   AEP_INVALID: failed,
+  AE_NOT_FOUND: render,
+  AE_LAUNCH_TIMEOUT: render,
+  AE_OTHER_INSTANCE: render,
+  AE_LICENSE: render,
+  AE_DIALOG: render,
+  AE_PROJECT_INVALID: failed,
+  AE_SCRIPT_ERROR: failed,
+  AE_COMP_NOT_FOUND: failed,
+  AE_LAYER_NOT_FOUND: failed,
+  AE_PROPERTY_NOT_FOUND: failed,
+  AE_MISSING_FOOTAGE: failed,
+  AE_MISSING_FONT: failed,
+  AE_OUTPUT_MODULE_NOT_FOUND: render,
+  AE_RENDER_FAILED: render,
+  AE_CRASHED: render,
+  AE_HUNG: render,
+  AE_SHORT_OUTPUT: render,
   // programs that flatrender starts
   PROGRAM_MISSING: { status: 422, exit: 1, retryable: false },
   PROGRAM_FAILED: { status: 422, exit: 1, retryable: true },

@@ -2,7 +2,7 @@
  * What a template's filter graph may do. Templates come from people who may push them, yet a graph has no business
  * outside its bundle: a copied one-liner with `movie=/home/me/…` fails here, by name, and not on the third node.
  */
-import { BundlePath } from '../../bundle/manifest.ts';
+import { BundlePath } from '../../bundle/bundle-path.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { type ParsedFilter, parseFilterGraph } from './filter-syntax.ts';
 

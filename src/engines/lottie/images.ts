@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { CanvasKit, Image } from 'canvaskit-wasm';
-import { BundlePath } from '../../bundle/manifest.ts';
+import { BundlePath } from '../../bundle/bundle-path.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { type Bound, imageAssets } from './bind.ts';
 import type { LayerPlace } from './layers.ts';
