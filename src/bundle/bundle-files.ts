@@ -23,7 +23,17 @@ function manifestFiles(manifest: Manifest): ManifestFile[] {
     if (!isFileInput(input) || input.default === undefined) continue;
     files.push({ file: input.default, path: ['inputs', name, 'default'], type: input.type });
   }
-  const { lottie, ffmpeg } = manifest.engines;
+  const { aerender, lottie, ffmpeg } = manifest.engines;
+  if (aerender) {
+    const base = ['engines', 'aerender'];
+    files.push({ file: aerender.project, path: [...base, 'project'] });
+    for (const [index, font] of aerender.fonts.entries()) {
+      files.push({ file: font.file, path: [...base, 'fonts', index, 'file'], type: 'font' });
+    }
+    for (const [index, file] of aerender.scripts.entries()) {
+      files.push({ file, path: [...base, 'scripts', index] });
+    }
+  }
   if (lottie) {
     files.push({ file: lottie.file, path: ['engines', 'lottie', 'file'] });
     for (const [index, font] of lottie.fonts.entries()) {

@@ -1,19 +1,19 @@
 /** The checks across fields: what the schema of a single field cannot see. */
-import { didYouMean } from '../lib/did-you-mean.ts';
+import { checkAerender } from './aerender-checks.ts';
 import { BundlePath } from './bundle-path.ts';
+import { fontNameProblems, type InputType, mayBeAbsent, refer } from './input-references.ts';
 import { checkValue, isFileInput } from './inputs.ts';
 import type { InputDefinition, LottieBinding, Manifest } from './manifest.ts';
 import { findPlaceholders, graphsOf } from './placeholders.ts';
 import type { ManifestPath, Problem } from './problems.ts';
 import { outputName } from './resolve-output.ts';
 
-type InputType = InputDefinition['type'];
-
 /** Every contradiction in a manifest that fits the schema; empty when it is sound. */
 export function checkManifest(manifest: Manifest): Problem[] {
   return [
     ...Object.entries(manifest.inputs).flatMap(([name, input]) => checkDefinition(['inputs', name], input)),
     ...checkDuration(manifest),
+    ...checkAerender(manifest),
     ...checkLottie(manifest),
     ...checkFfmpeg(manifest),
     ...checkOutputs(manifest),
@@ -46,29 +46,6 @@ function checkDefinition(path: ManifestPath, input: InputDefinition): Problem[] 
     if ('problem' in checked) add('default', checked.problem);
   }
   return problems;
-}
-
-/** The type of the input that `name` refers to, or the problem with the reference. */
-function refer(
-  manifest: Manifest,
-  path: ManifestPath,
-  name: string,
-  fitting: readonly InputType[],
-): Problem[] {
-  const input = Object.hasOwn(manifest.inputs, name) ? manifest.inputs[name] : undefined;
-  if (!input) {
-    const guess = didYouMean(name, Object.keys(manifest.inputs));
-    return [{ path, message: `there is no input "${name}"${guess}` }];
-  }
-  if (fitting.includes(input.type)) return [];
-  return [
-    { path, message: `input "${name}" is of type ${input.type}; ${fitting.join(' or ')} is needed here` },
-  ];
-}
-
-function mayBeAbsent(manifest: Manifest, name: string): boolean {
-  const input = Object.hasOwn(manifest.inputs, name) ? manifest.inputs[name] : undefined;
-  return input !== undefined && !input.required && input.default === undefined;
 }
 
 function checkDuration(manifest: Manifest): Problem[] {
@@ -109,19 +86,7 @@ function checkLottie(manifest: Manifest): Problem[] {
   if (lottie.background) {
     problems.push(...refer(manifest, [...base, 'background', 'input'], lottie.background.input, ['color']));
   }
-  const seen = new Map<string, string>();
-  for (const [index, font] of lottie.fonts.entries()) {
-    for (const name of font.names) {
-      const other = seen.get(name);
-      if (other !== undefined && other !== font.file) {
-        problems.push({
-          path: [...base, 'fonts', index, 'names'],
-          message: `"${name}" is already a name of ${other}`,
-        });
-      }
-      seen.set(name, font.file);
-    }
-  }
+  problems.push(...fontNameProblems(base, lottie.fonts));
   return problems;
 }
 

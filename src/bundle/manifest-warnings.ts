@@ -1,4 +1,5 @@
 /** What is allowed in a manifest, and probably not meant. */
+import type { AerenderSection } from './aerender-section.ts';
 import type { Manifest } from './manifest.ts';
 import { findPlaceholders, graphsOf } from './placeholders.ts';
 
@@ -18,7 +19,10 @@ export function manifestWarnings(manifest: Manifest): string[] {
 function usedInputs({ composition, engines }: Manifest): Map<string, Set<string>> {
   const common = typeof composition.duration === 'number' ? [] : [composition.duration.input];
   const used = new Map<string, Set<string>>();
-  const { lottie, ffmpeg } = engines;
+  const { aerender, lottie, ffmpeg } = engines;
+  // The template's own scripts see all inputs.
+  if (aerender && aerender.scripts.length === 0)
+    used.set('aerender', new Set([...common, ...inProject(aerender)]));
   if (lottie) {
     const names = new Set([...common, ...lottie.bind.map((binding) => binding.input)]);
     if (typeof lottie.audio === 'object') names.add(lottie.audio.input);
@@ -34,4 +38,13 @@ function usedInputs({ composition, engines }: Manifest): Map<string, Set<string>
     used.set('ffmpeg', names);
   }
   return used;
+}
+
+function inProject({ composition, bind }: AerenderSection): string[] {
+  const inputs = bind.flatMap((binding) => {
+    if (binding.to === 'expression') return [];
+    const color = binding.to === 'text' && typeof binding.color === 'object' ? [binding.color.input] : [];
+    return [binding.input, ...color];
+  });
+  return typeof composition === 'string' ? inputs : [composition.input, ...inputs];
 }
