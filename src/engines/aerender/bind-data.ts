@@ -112,6 +112,8 @@ export interface BindDone {
   readonly missingFootage: readonly MissingFootage[];
   /** Fonts that this machine lacks (with `missingFonts: substitute`). */
   readonly missingFonts: readonly string[];
+  /** PostScript names of the fonts that the rendered layers use, after the inputs are in. */
+  readonly fonts: readonly string[];
 }
 
 export interface BindFailed {
@@ -137,6 +139,8 @@ export interface MissingFootage {
 }
 
 export type BindErrorCode =
+  /** Somebody works in this After Effects: it was left as it is. */
+  | 'AE_OTHER_INSTANCE'
   | 'AE_PROJECT_INVALID'
   | 'AE_SCRIPT_ERROR'
   | 'AE_COMP_NOT_FOUND'
@@ -144,9 +148,16 @@ export type BindErrorCode =
   | 'AE_PROPERTY_NOT_FOUND'
   | 'AE_MISSING_FOOTAGE'
   | 'AE_MISSING_FONT'
-  | 'MEDIA_INVALID';
+  | 'MEDIA_INVALID'
+  /** A value that the property does not take: out of its range. */
+  | 'INPUT_INVALID'
+  /** A binding that does not suit its layer or property. */
+  | 'TEMPLATE_INVALID';
 
-/** Files beside the script. `started` is written first: After Effects is up and runs it. */
+/**
+ * Files beside the script. `started` is written first: After Effects is up and runs it. It is written again before every
+ * step and names it ("open", "bind[2] (input "title")"): a sign of life, and the last words of one that hangs.
+ */
 export const BIND_FILES = {
   script: 'bind.jsx',
   data: 'data.json',
