@@ -82,6 +82,9 @@ In a CSV file the first line names the inputs and each further line is a job; an
       helpValue: '<time>',
       description: 'do not start before: 22:00, +10m or an ISO 8601 instant',
     }),
+    anyway: Flags.boolean({
+      description: 'queue it although no node that is online can render it',
+    }),
     webhook: Flags.string({ helpValue: '<url>', description: 'called when the job is over' }),
     wait: Flags.boolean({ char: 'w', description: 'wait for the end; exit 1 when a job fails' }),
     output: Flags.string({
@@ -108,6 +111,7 @@ In a CSV file the first line names the inputs and each further line is a job; an
         ...(flags.at === undefined ? {} : { runAt: parseStartTime(flags.at, Date.now()).toISOString() }),
         ...(flags.webhook === undefined ? {} : { webhook: flags.webhook }),
         priority: flags.priority,
+        ifNoNode: flags.anyway ? 'queue' : 'refuse',
       },
       onUpload: (path) => this.note(`uploaded ${path}`),
     });

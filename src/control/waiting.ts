@@ -1,6 +1,7 @@
 /** Why a queued task waits: what an operator asks first. */
 import { isCapable, type Requirement } from '../jobs/requirements.ts';
-import type { Registry } from './registry.ts';
+import { shortfall } from '../jobs/shortfall.ts';
+import type { NodeEntry, Registry } from './registry.ts';
 import { nodeStatus } from './views.ts';
 
 /**
@@ -18,6 +19,58 @@ export function whyWaiting(registry: Registry, requirement: Requirement): string
   const named = eligible.slice(0, 5).map((entry) => `${entry.id} (${nodeStatus(entry, 0)})`);
   const more = eligible.length > named.length ? ` and ${eligible.length - named.length} more` : '';
   return `no node that can render it takes work now: ${named.join(', ')}${more}`;
+}
+
+/** Nodes named in one message. */
+const NAMED = 5;
+
+/** What keeps a node from rendering something. */
+export interface NodeShortfall {
+  readonly node: string;
+  readonly status: string;
+  readonly lacks: readonly string[];
+}
+
+/**
+ * Why no online node can render it, node by node; null when one can, busy or not. With a node chosen and no fallback only
+ * that one counts.
+ */
+export function whyNoneOnline(
+  registry: Registry,
+  requirement: Requirement,
+): { readonly message: string; readonly nodes: readonly NodeShortfall[] } | null {
+  const only = requirement.node !== null && !requirement.fallback ? requirement.node : null;
+  const nodes: NodeShortfall[] = [];
+  for (const entry of registry.all()) {
+    if (only !== null && entry.id !== only) continue;
+    const found = shortfallOf(entry, requirement);
+    if (found === null) return null;
+    nodes.push(found);
+  }
+  const needs = `it needs ${needsOf(requirement)}`;
+  if (nodes.length === 0) return { message: `${needs}, and the farm has no node yet`, nodes };
+  // Those that only have to be switched on come first.
+  nodes.sort((a, b) => a.lacks.length - b.lacks.length || (a.node < b.node ? -1 : 1));
+  const named = nodes.slice(0, NAMED).map(({ node, status, lacks }) => {
+    const states = lacks.length > 0 ? [`lacks ${lacks.join(', ')}`] : [];
+    return `${node} ${[...(status === 'ready' ? [] : [`is ${status}`]), ...states].join(' and ')}`;
+  });
+  const more = nodes.length > NAMED ? `; and ${nodes.length - NAMED} more` : '';
+  return { message: `${needs}; ${named.join('; ')}${more}`, nodes };
+}
+
+function shortfallOf(entry: NodeEntry, requirement: Requirement): NodeShortfall | null {
+  const { id, facts, record, liveness } = entry;
+  // A node that missed a few beats is on its way back.
+  const isOnline = liveness === 'online' || liveness === 'suspect';
+  const engines = record.capabilities?.engines ?? [];
+  const lacks =
+    facts === null
+      ? []
+      : shortfall(requirement, facts, (name) => engines.find((engine) => engine.name === name)?.reason);
+  if (facts !== null && isOnline && lacks.length === 0) return null;
+  const status = isOnline ? 'ready' : facts === null ? 'not joined yet' : 'offline';
+  return { node: id, status, lacks };
 }
 
 /** What a requirement asks of a node, in words: `lottie or ffmpeg 5.1 and 8000 MB of memory`. */

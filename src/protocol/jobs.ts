@@ -97,6 +97,10 @@ export const JobRequest = z
       .max(2048)
       .optional(),
     tags: z.array(Name).max(16).default([]).describe('node tags it needs'),
+    ifNoNode: z
+      .enum(['queue', 'refuse'])
+      .default('queue')
+      .describe('when no node that is online can render it: wait for one, or NO_CAPABLE_NODE at once'),
   })
   .strict();
 export type JobRequest = z.infer<typeof JobRequest>;

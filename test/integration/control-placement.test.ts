@@ -31,6 +31,49 @@ const fail = (
 const show = async (farm: TestControl, job: string) => (await farm.call('GET', `/v1/jobs/${job}`)).body;
 const status = async (farm: TestControl, id: string) => (await farm.call('GET', `/v1/nodes/${id}`)).body;
 
+test('a job that no online node can render is refused on request, saying what is missing where', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  await farm.addTemplate();
+  const submit = (more: Record<string, unknown> = {}) =>
+    farm.call('POST', '/v1/jobs', { template: 'mock-template', ifNoNode: 'refuse', ...more });
+  const empty = await submit();
+  assert.deepEqual([empty.status, empty.body.error.code], [422, 'NO_CAPABLE_NODE']);
+  assert.match(empty.body.error.message, /it needs mock, and the farm has no node yet$/);
+
+  await farm.addNode('able');
+  await farm.addNode('other', ['lottie']);
+  const { body: taken } = await submit();
+  assert.equal(taken.jobs[0].state, 'queued');
+  const { error } = (await submit({ tags: ['gpu'] })).body;
+  assert.equal(
+    error.message,
+    'no online node can render mock-template@1.0.0: it needs mock and the tags gpu; able lacks the tag gpu; other lacks mock, the tag gpu',
+  );
+  assert.match(error.hint, /node list.*--anyway/);
+  assert.deepEqual(error.details.nodes[0], { node: 'able', status: 'ready', lacks: ['the tag gpu'] });
+  const elsewhere = { node: 'other', fallback: false };
+  assert.match((await submit(elsewhere)).body.error.message, /it needs mock; other lacks mock$/);
+  const inBatch = await farm.call('POST', '/v1/jobs', {
+    jobs: [
+      { template: 'mock-template', ifNoNode: 'refuse' },
+      { template: 'mock-template', ifNoNode: 'refuse', ...elsewhere },
+    ],
+  });
+  assert.match(inBatch.body.error.message, /^jobs\.1: no online node/);
+  assert.equal((await farm.call('GET', '/v1/jobs')).body.jobs.length, 1, 'nothing of it is queued');
+
+  assert.equal((await submit({ tags: ['gpu'], ifNoNode: 'queue' })).status, 201);
+  const later = new Date(clock.now() + 3_600_000).toISOString();
+  assert.equal((await submit({ tags: ['gpu'], runAt: later })).status, 201, 'until then one may join');
+  await clock.advance(119_000);
+  await until(async () => {
+    await clock.advance(1000);
+    return (await status(farm, 'able')).status === 'offline';
+  });
+  assert.match((await submit()).body.error.message, /it needs mock; able is offline; other is offline and/);
+});
+
 test('a job for a chosen node waits for it; with fallback another takes it once that one is not there', async () => {
   const clock = manualClock();
   await using farm = await startTestControl({ clock });

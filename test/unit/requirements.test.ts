@@ -9,6 +9,7 @@ import {
   type Requirement,
   requirementKey,
 } from '../../src/jobs/requirements.ts';
+import { shortfall } from '../../src/jobs/shortfall.ts';
 
 const need: Requirement = {
   role: 'render',
@@ -51,7 +52,30 @@ test('a node is capable when it has the role, one of the engines, the memory and
   ];
   for (const [name, wants, has, expected] of cases) {
     assert.equal(isCapable({ ...need, ...wants }, node('a', has)), expected, name);
+    assert.equal(shortfall({ ...need, ...wants }, node('a', has)).length === 0, expected, name);
   }
+});
+
+test('what a node lacks is said in its own terms', () => {
+  const wants: Requirement = {
+    ...need,
+    engines: ['aerender', 'ffmpeg'],
+    minVersions: { ffmpeg: '5.1' },
+    memoryMb: 64_000,
+    vramMb: 8000,
+    tags: ['fast', 'gpu'],
+  };
+  const has = node('a', { engines: { ffmpeg: '4.4' }, tags: ['gpu'], blockedTemplates: ['card'] });
+  assert.deepEqual(
+    shortfall(wants, has, (engine) => (engine === 'aerender' ? 'AE_PATH is empty' : undefined)),
+    [
+      'aerender (AE_PATH is empty) or ffmpeg 5.1 (it has 4.4)',
+      '64000 MB of memory (it has 16000)',
+      '8000 MB of video memory (it has 0)',
+      'the tag fast',
+      'a clean record: it failed card too often in a row',
+    ],
+  );
 });
 
 test('the engine is the first of the requirement that the node has in a version that will do', () => {

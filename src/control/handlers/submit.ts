@@ -15,7 +15,7 @@ import type { Control } from '../context.ts';
 import { jobChanged } from '../effects.ts';
 import { invalidRequest, type Routes } from '../route.ts';
 import { jobView } from '../views.ts';
-import { needsOf } from '../waiting.ts';
+import { needsOf, whyNoneOnline } from '../waiting.ts';
 import { assetsOf } from './agent.ts';
 
 /** Registers the submission of jobs. */
@@ -72,7 +72,9 @@ async function submit(
   const jobs: NewJob[] = [];
   for (const [index, request] of requests.entries()) {
     try {
-      jobs.push(await newJob(control, request, { now, batchId, tokenId }));
+      const job = await newJob(control, request, { now, batchId, tokenId });
+      if (request.ifNoNode === 'refuse') refuseUnrenderable(control, job);
+      jobs.push(job);
     } catch (error) {
       throw isBatch ? inBatch(error, index) : error;
     }
@@ -166,6 +168,23 @@ async function requireAssets(control: Control, inputs: NewJob['inputs']): Promis
       hint: 'ask POST /v1/uploads where to put it, upload it, then submit again',
       details: { asset },
     });
+  }
+}
+
+/** Refuses a job that no online node can render, saying what is missing where. A later start is no hurry. */
+function refuseUnrenderable({ registry }: Control, { template, version, tasks, runAt }: NewJob): void {
+  if (runAt !== null) return;
+  for (const { requirement } of tasks) {
+    const why = whyNoneOnline(registry, requirement);
+    if (why === null) continue;
+    throw new FlatrenderError(
+      'NO_CAPABLE_NODE',
+      `no online node can render ${template}@${version}: ${why.message}`,
+      {
+        hint: 'see "flatrender node list"; --anyway queues it all the same, until a node can',
+        details: { needs: needsOf(requirement), nodes: why.nodes.slice(0, 100) },
+      },
+    );
   }
 }
 
