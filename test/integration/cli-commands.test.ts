@@ -61,10 +61,19 @@ const submitParked = async (...args: string[]): Promise<string> => {
     '--node',
     'nobody',
     '--no-fallback',
+    '--anyway',
     ...args,
   ]);
   return stdout.trim();
 };
+
+test('a job for a node that is not there is refused, with what to do', async () => {
+  const args = ['job', 'submit', '-t', 'card', '--node', 'nobody', '--no-fallback'];
+  const { stderr, exitCode } = await flatrender(args);
+  assert.equal(exitCode, 1);
+  assert.match(stderr, /no online node can render card@1\.0\.0: it needs mock; nobody is not joined yet\n/);
+  assert.match(stderr, /\nhint: .*--anyway/);
+});
 
 test('submit prints the job on stdout and what comes next on stderr', async () => {
   const { stdout, stderr, exitCode } = await flatrender([
