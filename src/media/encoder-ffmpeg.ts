@@ -10,8 +10,6 @@ import { MEDIA_FORMATS } from './media-formats.ts';
 export function ffmpegEncoderArgs(options: EncoderOptions, plan: EncodingPlan): string[] {
   const { width, height, audio, settings, path } = options;
   const sound = audio && plan.audio;
-  const pairs = (map: Readonly<Record<string, string>>): string[] =>
-    Object.entries(map).flatMap(([key, value]) => [`-${key}`, value]);
   return [
     // rgb0, not rgba: the frames are opaque, and the conversion is faster.
     ...['-f', 'rawvideo', '-pix_fmt', 'rgb0', '-video_size', `${width}x${height}`],
@@ -22,25 +20,32 @@ export function ffmpegEncoderArgs(options: EncoderOptions, plan: EncodingPlan): 
       : []),
     ...['-filter_complex', `[0:v]${plan.video.filter}[v]${sound ? `;[1:a:0]${sound.filter}[a]` : ''}`],
     ...['-map', '[v]', ...(sound ? ['-map', '[a]'] : [])],
-    ...['-c:v', plan.video.codec, ...pairs(plan.video.options)],
+    ...ffmpegOutputArgs(plan, { hasSound: Boolean(sound), threads: settings.threads, path }),
+  ];
+}
+
+/** Builds the arguments of an output whose streams are mapped and filtered: codecs, tags, container, file. */
+export function ffmpegOutputArgs(
+  { video, audio, format, formatOptions }: EncodingPlan,
+  { hasSound, threads, path }: { hasSound: boolean; threads: number; path: string },
+): string[] {
+  const sound = hasSound ? audio : null;
+  return [
+    ...['-c:v', video.codec, ...pairs(video.options)],
     // Constant quality of VP9 is a limit unless the bit rate is 0.
-    ...(plan.video.codec === 'libvpx-vp9' ? ['-b:v', '0'] : []),
-    ...(plan.video.codec === 'gif'
+    ...(video.codec === 'libvpx-vp9' ? ['-b:v', '0'] : []),
+    ...(video.codec === 'gif'
       ? []
       : ['-color_primaries', 'bt709', '-color_trc', 'bt709', '-colorspace', 'bt709', '-color_range', 'tv']),
     ...(sound ? ['-c:a', sound.codec, '-b:a', String(sound.bitRate), ...pairs(sound.options)] : []),
-    ...(settings.threads > 0 ? ['-threads', String(settings.threads)] : []),
-    ...[
-      '-map_metadata',
-      '-1',
-      '-fps_mode',
-      'passthrough',
-      ...pairs(plan.formatOptions),
-      '-f',
-      plan.format,
-      `file:${path}`,
-    ],
+    ...(threads > 0 ? ['-threads', String(threads)] : []),
+    ...['-map_metadata', '-1', '-fps_mode', 'passthrough'],
+    ...[...pairs(formatOptions), '-f', format, `file:${path}`],
   ];
+}
+
+function pairs(options: Readonly<Record<string, string>>): string[] {
+  return Object.entries(options).flatMap(([key, value]) => [`-${key}`, value]);
 }
 
 /** Starts ffmpeg. Throws FFMPEG_MISSING. */
