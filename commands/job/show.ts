@@ -11,7 +11,9 @@ export default class JobShow extends ClientCommand {
   async run(): Promise<JobView> {
     const { args } = await this.parse(JobShow);
     const job = await this.api.getJob(args.job);
-    this.print(jobDetails(job, Date.now()));
+    if (this.jsonEnabled()) return job;
+    const { logs } = await this.api.jobLogFiles(job.id);
+    this.print(jobDetails(job, Date.now(), logs.length > 0));
     return job;
   }
 }

@@ -8,6 +8,7 @@ import type { ClaimAnswer, RemoteFile } from '../protocol/agent.ts';
 import type { ActiveTask } from './active-task.ts';
 import type { CachedEntry, ContentCache } from './content-cache.ts';
 import { type Delivered, type DeliveryOptions, deliver, fileDigest } from './delivery.ts';
+import { keepFullLogs } from './full-log.ts';
 import { createLogShipper, type LogShipper } from './log-shipper.ts';
 import type { OutboxEntry, OutputEntry } from './outbox.ts';
 import { createPreviewSender } from './preview-sender.ts';
@@ -61,6 +62,10 @@ export async function runTask(
     }
     await outbox.put(entry);
     task.isDelivering = true;
+    await keepFullLogs(workspaces.pathOf(taskId, epoch), task, {
+      ...options,
+      say: (line) => logs.add('agent', line),
+    });
     // While the report is on its way; the control plane takes lines of an attempt that is just over.
     lastLogs = logs.flush(LAST_LOGS_MS);
     ended = await finish(entry, task, { ...options, isFresh: true });

@@ -45,8 +45,8 @@ export function jobTable(jobs: readonly JobView[], now: number): string {
   return table(jobs, columns);
 }
 
-/** `job show`. */
-export function jobDetails(job: JobView, now: number): string {
+/** `job show`; `hasFullLog`: an attempt left a complete log. */
+export function jobDetails(job: JobView, now: number, hasFullLog = false): string {
   const ended = job.endedAt ? Date.parse(job.endedAt) : now;
   const head = facts([
     ['job', job.id],
@@ -74,6 +74,7 @@ export function jobDetails(job: JobView, now: number): string {
     );
   for (const task of job.tasks ?? []) parts.push(taskDetails(task, now));
   if (job.error) parts.push(errorText(job.error));
+  if (hasFullLog) parts.push(paint('dim', `complete log: flatrender job logs ${job.id} --full`));
   return parts.join('\n\n');
 }
 

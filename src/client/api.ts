@@ -7,6 +7,7 @@ import type {
   JobState,
   JobView,
   LogAnswer,
+  LogFilesAnswer,
   OutputAnswer,
   SubmitAnswer,
 } from '../protocol/jobs.ts';
@@ -57,6 +58,8 @@ export interface Api {
   retryJob(id: string): Promise<JobView>;
   /** Log lines after the cursor (none: from the beginning). */
   jobLog(id: string, after?: string): Promise<LogAnswer>;
+  /** Where the complete logs of the attempts are. */
+  jobLogFiles(id: string): Promise<LogFilesAnswer>;
   /** The newest preview frame, a JPEG. */
   jobPreview(id: string): Promise<Buffer>;
   jobOutput(id: string): Promise<OutputAnswer>;
@@ -122,6 +125,7 @@ export function createApi(target: HttpTarget): Api {
     cancelJob: (id) => call('cancelJob', { id }, { body: {} }),
     retryJob: (id) => call('retryJob', { id }, { body: {} }),
     jobLog: (id, after) => call('jobLog', { id }, { query: { after } }),
+    jobLogFiles: (id) => call('jobLogFiles', { id }),
     jobPreview: (id) =>
       callBytes(target, { method: methodOf('jobPreview'), path: pathOf('jobPreview', { id }) }),
     jobOutput: (id) => call('jobOutput', { id }),

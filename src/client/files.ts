@@ -64,7 +64,7 @@ export async function uploadFile(
  * is at `path` is replaced.
  */
 export async function downloadOutput(
-  output: OutputAnswer['outputs'][number],
+  output: Pick<OutputAnswer['outputs'][number], 'url' | 'sha256' | 'sizeBytes'>,
   path: string,
   options: FileOptions,
 ): Promise<void> {

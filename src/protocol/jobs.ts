@@ -210,6 +210,21 @@ export const OutputAnswer = z.object({
 });
 export type OutputAnswer = z.infer<typeof OutputAnswer>;
 
+/** `GET /v1/jobs/:id/logs`: the complete logs that engines left, gzipped, oldest attempt first. */
+export const LogFilesAnswer = z.object({
+  logs: z.array(
+    z.object({
+      task: z.string(),
+      epoch: z.int(),
+      fileName: z.string().describe('e.g. aerender.log.gz'),
+      sizeBytes: z.int().describe('compressed'),
+      sha256: Sha256,
+      url: z.string(),
+    }),
+  ),
+});
+export type LogFilesAnswer = z.infer<typeof LogFilesAnswer>;
+
 /** `GET /v1/jobs/:id/log?after=`: log text from a cursor on. */
 export const LogAnswer = z.object({
   lines: z.array(

@@ -77,6 +77,12 @@ export const ROUTES = {
     summary: 'Queue failed or cancelled tasks again',
   },
   jobLog: { method: 'GET', path: '/v1/jobs/:id/log', auth: 'read', summary: 'Log lines from a cursor on' },
+  jobLogFiles: {
+    method: 'GET',
+    path: '/v1/jobs/:id/logs',
+    auth: 'read',
+    summary: 'Signed URLs of the complete logs',
+  },
   jobPreview: {
     method: 'GET',
     path: '/v1/jobs/:id/preview',

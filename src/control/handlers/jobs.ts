@@ -1,7 +1,8 @@
 /** Looking at jobs, cancelling and repeating them, fetching what they made. */
 import { z } from 'zod';
 import { FlatrenderError } from '../../lib/errors.ts';
-import { JobList, JobState, JobView, LogAnswer, OutputAnswer } from '../../protocol/jobs.ts';
+import { objectKeys } from '../../objects/object-store.ts';
+import { JobList, JobState, JobView, LogAnswer, LogFilesAnswer, OutputAnswer } from '../../protocol/jobs.ts';
 import { Name } from '../../protocol/names.ts';
 import type { JobWithTasks, TaskRecord } from '../../store/store.ts';
 import { baseUrlFor } from '../base-url.ts';
@@ -73,6 +74,33 @@ export function jobRoutes(routes: Routes, control: Control): void {
     });
   }
   filesOfJobs(routes, control);
+  logFilesOfJobs(routes, control);
+}
+
+/** `outputs/<job>/<task>-<epoch>/<name>.log.gz`. */
+const LOG_FILE = /\/([^/]+)-(\d+)\/([\w-]+\.log\.gz)$/;
+
+function logFilesOfJobs(routes: Routes, control: Control): void {
+  const { objects, config } = control;
+  routes.add('jobLogFiles', {
+    params: JobParams,
+    answers: { 200: LogFilesAnswer },
+    async handle({ params, request }) {
+      const { job } = await requireJob(control, params.id);
+      const ttlSeconds = config.objects.presignTtlSeconds;
+      const sign = { ttlSeconds, baseUrl: baseUrlFor(control, request, 'client') };
+      const logs: z.infer<typeof LogFilesAnswer>['logs'] = [];
+      for await (const { key, sizeBytes, sha256 } of objects.list(objectKeys.outputsOfJob(job.id))) {
+        const [, task, epoch, fileName] = LOG_FILE.exec(key) ?? [];
+        // Agents give the digest with every upload.
+        if (!task || !fileName || sha256 === null) continue;
+        const url = await objects.presignGet(key, sign);
+        logs.push({ task, epoch: Number(epoch), fileName, sizeBytes, sha256, url });
+      }
+      logs.sort((a, b) => (a.task === b.task ? a.epoch - b.epoch : a.task < b.task ? -1 : 1));
+      return { logs };
+    },
+  });
 }
 
 function filesOfJobs(routes: Routes, control: Control): void {
