@@ -76,12 +76,20 @@ function rateFilters({ source, output, frames }: PlanOptions): string[] {
  */
 export function flatten(background: string, isPremultiplied: boolean): string {
   const [r, g, b] = [1, 3, 5].map((at) => Number.parseInt(background.slice(at, at + 2), 16) || 0);
-  // Not `overlay=alpha=premultiplied`: FFmpeg 8 takes PNG for straight whatever is said there.
-  const pixels = isPremultiplied ? 'format=gbrap,unpremultiply=inplace=1,format=rgba' : 'format=rgba';
+  const colour = `lutrgb=r=${r}:g=${g}:b=${b}:a=255`;
+  if (!isPremultiplied) {
+    return (
+      `scale=${SCALE_FLAGS},format=rgba,split[fr_over][fr_under];[fr_under]${colour},format=rgb24[fr_colour];` +
+      '[fr_colour][fr_over]overlay=format=rgb,format=rgb24'
+    );
+  }
+  // picture + colour × (1 − alpha), with filters that know nothing of alpha: `overlay` and `unpremultiply` of FFmpeg 8
+  // go by what the file says, and PNG always says straight.
   return (
-    `scale=${SCALE_FLAGS},${pixels},split[fr_over][fr_under];` +
-    `[fr_under]lutrgb=r=${r}:g=${g}:b=${b}:a=255,format=rgb24[fr_colour];` +
-    '[fr_colour][fr_over]overlay=format=rgb,format=rgb24'
+    `scale=${SCALE_FLAGS},format=gbrap,split=3[fr_picture][fr_alpha][fr_under];[fr_picture]format=gbrp[fr_over];` +
+    '[fr_alpha]colorchannelmixer=0:0:0:1:0:0:0:1:0:0:0:1,format=gbrp,negate[fr_mask];' +
+    `[fr_under]${colour},format=gbrp[fr_colour];[fr_colour][fr_mask]blend=all_mode=multiply[fr_rest];` +
+    '[fr_over][fr_rest]blend=all_mode=addition,format=rgb24'
   );
 }
 

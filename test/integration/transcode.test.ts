@@ -109,7 +109,7 @@ for (const name of ['ffmpeg', 'node-av'] as const) {
     const directory = temporaryDirectory(context);
     const picture = 'color=white:s=64x36:r=25,format=rgba,geq=r=128:g=128:b=128:a=128';
     const source = await makeSequence(directory, picture, 2);
-    const output = { background: '#000000' };
+    const output = { background: '#0000ff' };
     const show = async (alpha: 'straight' | 'premultiplied') => {
       const [frame] = await decodeFrames(
         await make(context, name, { source, frames: 2, output, alpha }),
@@ -117,8 +117,8 @@ for (const name of ['ffmpeg', 'node-av'] as const) {
       );
       return frame ? colorAt(frame, 0.5, 0.5) : [0, 0, 0];
     };
-    near(await show('straight'), [64, 64, 64]);
-    near(await show('premultiplied'), [128, 128, 128]);
+    near(await show('straight'), [64, 64, 192]);
+    near(await show('premultiplied'), [128, 128, 255]);
   });
 
   test(`${name}: every container, with its sound`, { skip }, async (context) => {
