@@ -54,11 +54,19 @@ export async function checkTemplate(path: string, signal: AbortSignal): Promise<
       ),
     );
     await collect(findings, () => checkBundleFiles(checked, bundle));
+    if (checked.engines.aerender && !findings.some(isError)) {
+      const { checkBundledProject } = await import('./project-check.ts');
+      await collect(findings, async () => {
+        findings.push(...(await checkBundledProject(checked, bundle, signal)));
+      });
+    }
   });
   if (manifest !== null && !findings.some(isError)) {
     const sound: Manifest = manifest;
     await collect(findings, async () => {
-      await using folder = found?.isDirectory() ? asIs(source) : await unpacked(source, signal);
+      // Unpacking a large zip takes long, and only a Lottie file is read from the folder.
+      const isAsIs = found?.isDirectory() === true || sound.engines.lottie === undefined;
+      await using folder = isAsIs ? asIs(source) : await unpacked(source, signal);
       findings.push(...(await preflight(folder.path, sound)));
     });
   }

@@ -28,6 +28,25 @@ export async function findFootage(
   directory: string,
   signal?: AbortSignal,
 ): Promise<{ readonly places: readonly FootagePlace[]; readonly left: number }> {
+  const files = filesOf(project);
+  const places: FootagePlace[] = [];
+  for (const [path, footage] of files.entries().take(MOST_FILES)) {
+    signal?.throwIfAborted();
+    places.push({ footage, path, beside: await firstThere(directory, candidates(path)) });
+  }
+  return { places, left: files.size - places.length };
+}
+
+/** The same among files that are known, e.g. of a bundle; `has` is asked for paths relative to the project, also of folders. */
+export function footageIn(project: AepProject, has: (path: string) => boolean): FootagePlace[] {
+  return Array.from(filesOf(project), ([path, footage]) => ({
+    footage,
+    path,
+    beside: candidates(path).find(has) ?? null,
+  }));
+}
+
+function filesOf(project: AepProject): Map<string, AepFootage[]> {
   const files = new Map<string, AepFootage[]>();
   for (const footage of project.footage) {
     if (footage.path === null) continue;
@@ -35,12 +54,7 @@ export async function findFootage(
     if (same) same.push(footage);
     else files.set(footage.path, [footage]);
   }
-  const places: FootagePlace[] = [];
-  for (const [path, footage] of files.entries().take(MOST_FILES)) {
-    signal?.throwIfAborted();
-    places.push({ footage, path, beside: await firstThere(directory, candidates(path)) });
-  }
-  return { places, left: files.size - places.length };
+  return files;
 }
 
 /** Ends of a path, the longest first, then the places of "Collect Files". Never one that leads out of the folder. */
