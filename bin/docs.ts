@@ -1,11 +1,12 @@
 // `npm run docs`: writes what is generated from the commands: the reference in commands/README.md and the snapshot
 // in test/fixtures/commands.json that makes a change of the interface visible in review; and from the manifest's schema:
-// templates/MANIFEST.md and templates/manifest.schema.json.
+// templates/MANIFEST.md and templates/manifest.schema.json; and the script for After Effects.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Command, Plugin, settings } from '@oclif/core';
 import { manifestJsonSchema, manifestReference } from '../src/bundle/manifest-reference.ts';
+import { bindScript, bindScriptFile } from './bind-script.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -228,7 +229,8 @@ if (import.meta.main) {
     writeFileSync(join(root, file), text);
     process.stdout.write(`wrote ${file}: ${commands.length} commands\n`);
   }
-  for (const [file, text] of manifestDocs()) {
+  for (const [file, text] of [...manifestDocs(), [bindScriptFile, bindScript()] as const]) {
+    mkdirSync(dirname(join(root, file)), { recursive: true });
     writeFileSync(join(root, file), text);
     process.stdout.write(`wrote ${file}\n`);
   }

@@ -27,7 +27,13 @@ if (!quick)
     optional: process.platform === 'win32',
     loud: true,
   });
-await step('types', process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc')]);
+const tsc = join('node_modules', 'typescript', 'bin', 'tsc');
+await step('types', process.execPath, [tsc]);
+await step('types of the script for After Effects', process.execPath, [
+  tsc,
+  '-p',
+  'src/engines/aerender/script',
+]);
 if (!quick) {
   await step('lint', process.execPath, [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check']);
   await step('build', process.execPath, ['bin/build.js']);
