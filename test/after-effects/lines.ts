@@ -197,6 +197,8 @@ export const MESSAGES = {
   runtime: 'Runtime error in After Effects.',
   badIncrement: 'Bad value for -increment. Must be between 1 and 100, inclusive.',
   damagedProject: 'After Effects error: file is damaged.',
+  // The words of Adobe are not known; that they speak of the licence is all that is assumed.
+  licence: 'After Effects error: no valid license was found. Sign in to Creative Cloud.',
   // The end after the semicolon is not in the logs that were seen.
   otherInstance:
     'After Effects can not render for aerender. Another instance of aerender, or another script, may be running; or AE may be waiting for response from a modal dialog, or for a render to complete. Try running aerender without the -reuse flag to invoke a separate instance of After Effects.',
