@@ -13,7 +13,7 @@ export type Lookup<T> =
   | { readonly found: T }
   | { readonly problem: string; readonly code: 'AE_COMP_NOT_FOUND' | 'AE_LAYER_NOT_FOUND' };
 
-/** How a manifest addresses a layer; `composition` undefined: the rendered one, then those in it. */
+/** How a manifest addresses a layer; `composition` undefined: the rendered one. */
 export interface LayerAddress {
   readonly composition?: string | undefined;
   readonly layer: string | number;
@@ -37,7 +37,8 @@ export class ProjectIndex {
   readonly #compositions = new Map<number, AepComposition>();
   readonly #footage = new Map<number, AepFootage>();
   readonly #folders = new Map<number, AepItem>();
-  readonly #trees = new Map<number, CompositionTree>();
+  readonly #trees = new Map<number, readonly AepComposition[]>();
+  readonly #names = new Map<number, ReadonlyMap<string, readonly AepLayer[]>>();
   readonly #paths = new Map<number, string>();
 
   constructor(project: AepProject) {
@@ -93,19 +94,29 @@ export class ProjectIndex {
 
   /** The composition and all in it, each once, the outer ones first. */
   within(composition: AepComposition): readonly AepComposition[] {
-    return this.#tree(composition).compositions;
+    let tree = this.#trees.get(composition.id);
+    if (tree) return tree;
+    const found = new Set([composition]);
+    // A set may grow while it is walked.
+    for (const outer of found) {
+      for (const layer of outer.layers) {
+        const inner = this.compositionOf(layer);
+        if (inner) found.add(inner);
+      }
+    }
+    tree = [...found];
+    this.#trees.set(composition.id, tree);
+    return tree;
   }
 
-  /** A layer as seen from the composition that is rendered. */
-  findLayer(main: AepComposition, address: LayerAddress): Lookup<PlacedLayer> {
-    if (address.composition !== undefined) {
-      const where = this.findComposition(address.composition);
-      if ('problem' in where) return where;
-      return this.#findIn([where.found], this.#tree(where.found), address.layer);
-    }
-    const tree = this.#tree(main);
-    if (typeof address.layer === 'number') return this.#findIn([main], tree, address.layer);
-    return this.#findIn(tree.compositions, tree, address.layer);
+  /**
+   * A layer of the composition that the address names, or else of the rendered one: by number, by name, by "Precomp/Layer"; what
+   * is not there is looked for in the compositions within.
+   */
+  findLayer(main: AepComposition, { composition, layer }: LayerAddress): Lookup<PlacedLayer> {
+    const where = composition === undefined ? { found: main } : this.findComposition(composition);
+    if ('problem' in where) return where;
+    return typeof layer === 'number' ? layerAt(where.found, layer) : this.#layerNamed(where.found, layer);
   }
 
   #findItem<T extends AepItem>(name: string, items: readonly T[], what: string): Lookup<T> {
@@ -123,87 +134,58 @@ export class ProjectIndex {
     return { code, problem: `the project has no ${what} ${quoted(name)}${meant(name, names)}` };
   }
 
-  /** The layer in the first of `scope`, or in the others, or "Precomp/Layer". */
-  #findIn(
-    scope: readonly AepComposition[],
-    tree: CompositionTree,
-    layer: string | number,
-  ): Lookup<PlacedLayer> {
-    const [outer] = scope;
+  #layerNamed(outer: AepComposition, name: string): Lookup<PlacedLayer> {
+    const tree = this.within(outer);
+    const parts = name.split('/').length > MOST_PARTS ? 0 : MOST_PARTS;
+    let matches = this.#placesIn(outer, name, parts);
+    if (matches.length === 0) {
+      matches = tree.slice(1).flatMap((composition) => this.#placesIn(composition, name, parts));
+    }
+    // A composition that is shown twice is reached twice.
+    const different = [...new Map(matches.map((match) => [match.layer, match])).values()];
+    const [found] = different;
+    if (found && different.length === 1) return { found };
     const code = 'AE_LAYER_NOT_FOUND';
-    if (!outer) return { code, problem: 'the project has no composition' };
-    const where = `composition ${quoted(outer.name)}`;
-    if (typeof layer === 'number') {
-      const found = outer.layers[layer - 1];
-      if (found) return { found: { composition: outer, layer: found } };
-      const count = outer.layers.length;
-      return { code, problem: `${where} has no layer ${layer}; it has ${count === 0 ? 'none' : count}` };
-    }
-    const everywhere = tree.byName.get(layer) ?? [];
-    const named =
-      scope.length > 1 ? everywhere : everywhere.filter(({ composition }) => composition === outer);
-    const inOuter = named.filter((placed) => placed.composition === outer);
-    const matches = inOuter.length > 0 ? inOuter : named.length > 0 ? named : this.#byPath(outer, layer);
-    const [found] = matches;
-    if (found && matches.length === 1) return { found };
-    if (found) return { code, problem: ambiguous(layer, matches) };
-    const names = scope.length > 1 ? [...tree.byName.keys()] : outer.layers.map(({ name }) => name);
-    const deeper = scope.length > 1 ? ' and those in it have' : ' has';
-    return { code, problem: `${where}${deeper} no layer ${quoted(layer)}${meant(layer, names)}` };
+    if (found) return { code, problem: ambiguous(name, different) };
+    const have = tree.length > 1 ? 'and those in it have' : 'has';
+    const names = tree.flatMap((composition) => [...this.#namesIn(composition).keys()]);
+    const problem = `composition ${quoted(outer.name)} ${have} no layer ${quoted(name)}${meant(name, names)}`;
+    return { code, problem };
   }
 
-  /** "Precomp/Layer": a layer of the composition that another layer shows, by that layer's or the composition's name. */
-  #byPath(outer: AepComposition, path: string): readonly PlacedLayer[] {
-    if (path.split('/').length > MOST_PARTS) return [];
-    const matches: PlacedLayer[] = [];
-    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-      const [head, rest] = [path.slice(0, slash), path.slice(slash + 1)];
+  /** Layers of that name; if there is none, those that "Precomp/Layer" leads to, by the layer's name or the composition's. */
+  #placesIn(composition: AepComposition, name: string, parts: number): PlacedLayer[] {
+    const own = this.#namesIn(composition).get(name) ?? [];
+    if (own.length > 0 || parts === 0) return own.map((layer) => ({ composition, layer }));
+    const places: PlacedLayer[] = [];
+    for (let slash = name.indexOf('/'); slash >= 0; slash = name.indexOf('/', slash + 1)) {
+      const [first, rest] = [name.slice(0, slash), name.slice(slash + 1)];
       const inner = new Set<AepComposition>();
-      for (const composition of this.within(outer)) {
-        if (composition.name === head) inner.add(composition);
-        for (const layer of composition.layers) {
-          const shown = layer.name === head ? this.compositionOf(layer) : undefined;
-          if (shown) inner.add(shown);
-        }
-      }
-      for (const composition of inner) {
-        const found = composition.layers.filter(({ name }) => name === rest);
-        if (found.length > 0) matches.push(...found.map((layer) => ({ composition, layer })));
-        else if (composition !== outer) matches.push(...this.#byPath(composition, rest));
-      }
-    }
-    return [...new Map(matches.map((match) => [match.layer, match])).values()];
-  }
-
-  #tree(composition: AepComposition): CompositionTree {
-    let tree = this.#trees.get(composition.id);
-    if (!tree) {
-      tree = this.#treeOf(composition);
-      this.#trees.set(composition.id, tree);
-    }
-    return tree;
-  }
-
-  #treeOf(main: AepComposition): CompositionTree {
-    const compositions = new Set([main]);
-    const byName = new Map<string, PlacedLayer[]>();
-    // A set may grow while it is walked.
-    for (const composition of compositions) {
       for (const layer of composition.layers) {
-        const same = byName.get(layer.name);
-        if (same) same.push({ composition, layer });
-        else byName.set(layer.name, [{ composition, layer }]);
-        const inner = this.compositionOf(layer);
-        if (inner) compositions.add(inner);
+        const shown = this.compositionOf(layer);
+        if (shown && (layer.name === first || shown.name === first)) inner.add(shown);
       }
+      for (const shown of inner) places.push(...this.#placesIn(shown, rest, parts - 1));
     }
-    return { compositions: [...compositions], byName };
+    return places;
+  }
+
+  #namesIn(composition: AepComposition): ReadonlyMap<string, readonly AepLayer[]> {
+    let names = this.#names.get(composition.id);
+    if (!names) {
+      names = Map.groupBy(composition.layers, ({ name }) => name);
+      this.#names.set(composition.id, names);
+    }
+    return names;
   }
 }
 
-interface CompositionTree {
-  readonly compositions: readonly AepComposition[];
-  readonly byName: ReadonlyMap<string, readonly PlacedLayer[]>;
+function layerAt(composition: AepComposition, number: number): Lookup<PlacedLayer> {
+  const layer = composition.layers[number - 1];
+  if (layer) return { found: { composition, layer } };
+  const count = composition.layers.length;
+  const problem = `composition ${quoted(composition.name)} has no layer ${number}; it has ${count === 0 ? 'none' : count}`;
+  return { code: 'AE_LAYER_NOT_FOUND', problem };
 }
 
 function ambiguous(name: string, matches: readonly PlacedLayer[]): string {
