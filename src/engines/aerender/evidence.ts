@@ -85,7 +85,7 @@ const WORDS: Readonly<Record<Cause, RegExp>> = {
   'project-newer':
     /newer version|neueren? version|versión más reciente|version plus récente|versione più recente|versão mais recente/iu,
   project:
-    /no project provided|file is damaged|project (?:file )?(?:is|appears to be) (?:damaged|corrupt)|datei ist beschädigt|archivo está dañado|fichier est endommagé/iu,
+    /no project provided|file is damaged|unable to open project|project (?:file )?(?:is|appears to be) (?:damaged|corrupt)|datei ist beschädigt|archivo está dañado|fichier est endommagé/iu,
   script:
     /(?:error )?executing script|(?:can ?not|unable to) (?:open|execute) (?:the )?script|skript.{0,40}(?:ausgeführt|zeile)|script.{0,40}(?:línea|ligne|riga)|\.jsx(?:inc|bin)?\b/iu,
   disk: /disk (?:is |may be )?full|not enough (?:disk )?space|no space left|insufficient disk|(?:festplatte|datenträger) (?:ist )?voll|disco (?:está )?lleno|disque (?:est )?plein/iu,

@@ -20,7 +20,7 @@
  * | error: footage, fonts or effects missing                 | AE_MISSING_FOOTAGE, AE_MISSING_FONT, AE_RENDER_FAILED | no, no, yes |
  * | the watchdog bit in launch                               | AE_LAUNCH_TIMEOUT           | yes |
  * | the watchdog bit in another phase                        | AE_HUNG                     | yes |
- * | a signal, a Windows exception, 9 or 10 unexplained, the connection to After Effects lost | AE_CRASHED | yes |
+ * | a signal, a Windows exception, exit 9 or 10 that nothing explains, the connection to After Effects lost | AE_CRASHED | yes |
  * | warning: footage, fonts or effects missing               | as above                    | no, no, yes |
  * | exit 0 before the script ran                             | AE_OTHER_INSTANCE           | yes |
  * | exit 0 while the script ran                              | AE_CRASHED                  | yes |
@@ -97,9 +97,9 @@ function fromCrash(evidence: RenderEvidence): FlatrenderError | null {
   const { exitCode, signal, errors } = evidence;
   const name = crashName(exitCode, signal);
   const lost = errors.find(({ text }) => meaningsOf([text])[0]?.cause === 'connection');
-  const unexplained = errors.every(({ text }) => /runtime error|^$/i.test(text));
+  const unexplained = errors.every(({ text }) => /runtime error|^$/i.test(text)) && !warned(evidence);
   const runtime = (exitCode === 9 || exitCode === 10) && unexplained;
-  if (name === null && !runtime && !(lost && exitCode !== 0 && exitCode !== 11)) return null;
+  if (name === null && !runtime && !(lost && exitCode !== 11)) return null;
   const how = name ?? lost?.text ?? exitMeaning(exitCode) ?? `exit code ${exitCode}`;
   return fail(evidence, 'AE_CRASHED', `After Effects crashed ${doing(evidence)}: ${how}`, {
     hint: /killed|memory/i.test(how)
@@ -110,10 +110,8 @@ function fromCrash(evidence: RenderEvidence): FlatrenderError | null {
 
 function fromExit(evidence: RenderEvidence): FlatrenderError {
   const { exitCode, framesExpected, framesFound, stage } = evidence;
-  const warned = meaningsOf(evidence.warnings).find(
-    (meaning) => MISSING.includes(meaning.cause) && counts(meaning, evidence),
-  );
-  if (warned) return named(evidence, warned);
+  const missing = warned(evidence);
+  if (missing) return named(evidence, missing);
   if (exitCode === 0 && stage === 'launch') {
     return fail(evidence, 'AE_OTHER_INSTANCE', 'After Effects ended without running the script', {
       hint: 'an After Effects that was open may have got it: close it on this machine',
@@ -140,6 +138,13 @@ function fromExit(evidence: RenderEvidence): FlatrenderError {
 }
 
 const MISSING: readonly Cause[] = ['footage', 'font', 'effect'];
+
+/** What warnings say is missing and the template minds. */
+function warned(evidence: RenderEvidence): Meaning | undefined {
+  return meaningsOf(evidence.warnings).find(
+    (meaning) => MISSING.includes(meaning.cause) && counts(meaning, evidence),
+  );
+}
 
 /** Whether the template minds. */
 function counts(meaning: Meaning, { policy }: Pick<RenderEvidence, 'policy'>): boolean {

@@ -14,7 +14,8 @@ const FRAME = new RegExp(
   // (12), (12U) and (12L) for the fields of interlaced renders (nexrender issue 897), (1.234) with grouping.
   String.raw`^(?:[^\s:：]{0,24}[:：])?\s*(${TIME})\s*[(（]\s*(\d[\d.,'’ \u00a0\u202f]{0,14})[UL]?\s*[)）]`,
 );
-const LONE_TIME = new RegExp(`^(?:${TIME})$`);
+// "0:00:02:00 (49)": a length may be told twice.
+const LONE_TIME = new RegExp(String.raw`^(?:(${CLOCK})\s*[(（][^)）]*[)）]|(${TIME}))$`);
 const RATE = /^(\d{1,4}(?:[.,]\d{1,6})?)\s*(?:fps)?\s*(?:[(（][^)）]*[)）])?$/i;
 const SIZE = /^(\d{1,5})\s*[x×*]\s*(\d{1,5})$/i;
 const PATH = /^(?:"?[A-Za-z]:[\\/]|\\\\|\/|~\/|file:)/;
@@ -73,7 +74,8 @@ export function labelled(rest: string): { readonly label: string; readonly value
 function shapeOf(raw: string): HeaderValue {
   if (PATH.test(raw)) return { kind: 'path', path: raw.replace(/^"(.*)"$/, '$1') };
   const plain = plainDigits(raw.slice(0, 120));
-  if (LONE_TIME.test(plain)) return { kind: 'time', time: plain };
+  const lone = LONE_TIME.exec(plain);
+  if (lone) return { kind: 'time', time: lone[1] ?? lone[2] ?? plain };
   const [, fps] = RATE.exec(plain) ?? [];
   if (fps !== undefined && Number(fps.replace(',', '.')) > 0)
     return { kind: 'rate', fps: exactRate(Number(fps.replace(',', '.'))) };

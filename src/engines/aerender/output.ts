@@ -57,6 +57,9 @@ const VERSION = /^aerender\s+version\s+(\d[\w.]*)/i;
 const WARNING = /^(?:warning|warnung|advertencia|avertissement|avviso|aviso|警告|경고)\s*[:：]\s*(.*)$/isu;
 const INFO = /^(?:info|information|informaci[oó]n|naked|debug)\s*[:：]\s*(.*)$/isu;
 const SEVERE = /^(?:error|fatal|problem|fehler|erreur|errore|erro)\s*[:：]\s*(.*)$/isu;
+/** What After Effects says without aerender's words around it (logs of render farms). */
+const BARE =
+  /^after effects[\s-]*(?:error|fehler|erreur|errore|erro)\s*[:：].*$|^[^:：]{10,400}\(\s*-?\d{1,10}\s*::\s*-?\d{1,10}\s*\)$/isu;
 /** A thrown exception is printed as "aerender " and its text, whatever the language (commandLineRenderer.jsx: my_Render). */
 const AERENDER = /^aerender\s+(.*)$/isu;
 const ERROR_WORDS =
@@ -124,7 +127,7 @@ export class AerenderOutput {
     if (warning !== undefined) return { type: 'warning', text: short(warning) };
     const info = INFO.exec(text)?.[1];
     if (info !== undefined) return { type: 'info', text: short(info), convertedFrom: conversion(info) };
-    const severe = SEVERE.exec(text)?.[1] ?? AERENDER.exec(text)?.[1];
+    const severe = SEVERE.exec(text)?.[1] ?? AERENDER.exec(text)?.[1] ?? BARE.exec(text)?.[0];
     if (severe === undefined) return null;
     const [, code, rest] = ERROR_WORDS.exec(severe) ?? [];
     return { type: 'error', text: short(rest || severe), code: code === undefined ? null : Number(code) };

@@ -94,11 +94,8 @@ describe('the lines of aerender', () => {
             frames.map(({ index }) => index),
             [0, 1, 2],
           );
-          const named = events.filter((event) => event.type === 'starting' || event.type === 'finished');
-          assert.deepEqual(
-            named.map(({ composition }) => composition),
-            ['main', 'main'],
-          );
+          const named = events.flatMap((event) => ('composition' in event ? [event.composition] : []));
+          assert.deepEqual(named, ['main', 'main']);
         });
       }
     }
@@ -248,6 +245,17 @@ describe('errors and warnings', () => {
     ],
     ['aerender Error: After Effects\ufffd: 2"y 1 \ufffd', 'After Effects\ufffd: 2"y 1 \ufffd', null],
     ['ERROR:something', 'something', null],
+    ['aerender ReferenceError: PREFType is undefined', 'ReferenceError: PREFType is undefined', null],
+    [
+      'After Effects error: Unable to open project file.',
+      'After Effects error: Unable to open project file.',
+      null,
+    ],
+    [
+      'Could not read from source. Please check the settings and try again. ( 86 :: 2 )',
+      'Could not read from source. Please check the settings and try again. ( 86 :: 2 )',
+      null,
+    ],
   ];
   for (const [line, text, code] of errors) {
     test(`an error: ${line.slice(0, 60)}`, () => {
@@ -275,6 +283,8 @@ describe('errors and warnings', () => {
       '*** GPU Warning: GPU3 failed (previous) sanity test ***',
       '    VendorId                                : 4318',
       'Running Script: C:\\x\\bind.jsx',
+      'Loading footage: could not read from source_FIX.mov',
+      'Render finished with 0 errors.',
       '',
       '   ',
     ];
