@@ -46,15 +46,22 @@ export function failureOf(evidence: RenderEvidence): FlatrenderError {
 }
 
 function fromErrors(evidence: RenderEvidence): FlatrenderError | null {
-  const said = meaningsOf(evidence.errors.map(({ text }) => text));
-  // A licence or an instance that is refused may be told outside of errors (AfterFX prints what it likes).
-  const anywhere = meaningsOf([...evidence.lastLines, ...evidence.warnings]).filter(
+  const said = meaningsOf(evidence.errors.map(({ text }) => text)).filter(
+    (meaning) => meaning.cause !== 'connection' && counts(meaning, evidence),
+  );
+  const first = said[0] ?? refusal(evidence);
+  return first ? named(evidence, first) : null;
+}
+
+/**
+ * A licence or an instance that is refused may be told outside of errors: AfterFX prints what it likes. Once there are
+ * frames it was not refused, whatever the lines of drivers and plug-ins speak of.
+ */
+function refusal(evidence: RenderEvidence): Meaning | undefined {
+  if ((evidence.framesFound ?? 0) > 0) return undefined;
+  return meaningsOf([...evidence.lastLines, ...evidence.warnings]).find(
     ({ cause }) => cause === 'license' || cause === 'other-instance',
   );
-  const all = [...said, ...anywhere].filter((meaning) => counts(meaning, evidence));
-  const order: readonly Cause[] = ['license', 'other-instance'];
-  const first = order.flatMap((cause) => all.filter((meaning) => meaning.cause === cause))[0] ?? all[0];
-  return first && first.cause !== 'connection' ? named(evidence, first) : null;
 }
 
 function fromExpiry(evidence: RenderEvidence): FlatrenderError | null {
@@ -141,9 +148,14 @@ const MISSING: readonly Cause[] = ['footage', 'font', 'effect'];
 
 /** What warnings say is missing and the template minds. */
 function warned(evidence: RenderEvidence): Meaning | undefined {
-  return meaningsOf(evidence.warnings).find(
+  return meaningsOf(evidence.warnings.filter(isOfAfterEffects)).find(
     (meaning) => MISSING.includes(meaning.cause) && counts(meaning, evidence),
   );
+}
+
+/** Its name is not translated; drivers and plug-ins warn as well. */
+function isOfAfterEffects(warning: string): boolean {
+  return /after effects|Grouped_Message/i.test(warning);
 }
 
 /** Whether the template minds. */
@@ -234,7 +246,9 @@ const WRONG_PICTURE = /logged .{1,20} errors?\b|unable to render|skipping the/i;
  */
 export function troubleIn(events: readonly AerenderEvent[], policy: TroublePolicy): FlatrenderError | null {
   const errors = events.filter((event) => event.type === 'error');
-  const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.text] : []));
+  const warnings = events.flatMap((event) =>
+    event.type === 'warning' && isOfAfterEffects(event.text) ? [event.text] : [],
+  );
   const isFinished = events.some((event) => event.type === 'finished');
   const minded = (line: string): boolean => {
     const cause = meaningsOf([line])[0]?.cause;

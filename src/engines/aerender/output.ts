@@ -56,11 +56,13 @@ const VERSION = /^aerender\s+version\s+(\d[\w.]*)/i;
 /** What severities are called (commandLineRenderer.jsx: my_onError), and what they might be called elsewhere. */
 const WARNING = /^(?:warning|warnung|advertencia|avertissement|avviso|aviso|警告|경고)\s*[:：]\s*(.*)$/isu;
 const INFO = /^(?:info|information|informaci[oó]n|naked|debug)\s*[:：]\s*(.*)$/isu;
-const SEVERE = /^(?:error|fatal|problem|fehler|erreur|errore|erro)\s*[:：]\s*(.*)$/isu;
 /** What After Effects says without aerender's words around it (logs of render farms). */
 const BARE =
   /^after effects[\s-]*(?:error|fehler|erreur|errore|erro)\s*[:：].*$|^[^:：]{10,400}\(\s*-?\d{1,10}\s*::\s*-?\d{1,10}\s*\)$/isu;
-/** A thrown exception is printed as "aerender " and its text, whatever the language (commandLineRenderer.jsx: my_Render). */
+/**
+ * A thrown exception is printed as "aerender " and its text, whatever the language (commandLineRenderer.jsx: my_Render).
+ * "ERROR:" alone is never its own; drivers and plug-ins print that.
+ */
 const AERENDER = /^aerender\s+(.*)$/isu;
 const ERROR_WORDS =
   /^(?:(?:syntax\s+)?(?:error|fehler|erreur|errore|erro|usage)\b)?\s*(-?\d{1,10})?\s*[:：]?\s*(.*)$/isu;
@@ -127,7 +129,7 @@ export class AerenderOutput {
     if (warning !== undefined) return { type: 'warning', text: short(warning) };
     const info = INFO.exec(text)?.[1];
     if (info !== undefined) return { type: 'info', text: short(info), convertedFrom: conversion(info) };
-    const severe = SEVERE.exec(text)?.[1] ?? AERENDER.exec(text)?.[1] ?? BARE.exec(text)?.[0];
+    const severe = AERENDER.exec(text)?.[1] ?? BARE.exec(text)?.[0];
     if (severe === undefined) return null;
     const [, code, rest] = ERROR_WORDS.exec(severe) ?? [];
     return { type: 'error', text: short(rest || severe), code: code === undefined ? null : Number(code) };

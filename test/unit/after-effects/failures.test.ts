@@ -85,7 +85,12 @@ const TABLE: [string, Partial<RenderEvidence>, ErrorCode, boolean, RegExp][] = [
   ],
   [
     'the licence on the console of AfterFX, which waits then',
-    { stage: 'launch', ...silent('launch'), lastLines: ['Enter the license method:', 'Please select:'] },
+    {
+      stage: 'launch',
+      ...silent('launch'),
+      framesFound: null,
+      lastLines: ['Enter the license method:', 'Please select:'],
+    },
     'AE_LICENSE',
     true,
     /Enter the license method/,
@@ -99,10 +104,17 @@ const TABLE: [string, Partial<RenderEvidence>, ErrorCode, boolean, RegExp][] = [
   ],
   [
     'another instance that it waits for',
-    { ...silent('first-frame'), lastLines: [`aerender ERROR: ${OTHER}`] },
+    { ...silent('first-frame'), framesFound: 0, lastLines: [`aerender ERROR: ${OTHER}`] },
     'AE_OTHER_INSTANCE',
     true,
     /another instance/,
+  ],
+  [
+    'the licence of somebody else, after frames were rendered',
+    { exitCode: 1, lastLines: ['Plug-in: trial license expired'] },
+    'AE_RENDER_FAILED',
+    true,
+    /exit code 1/,
   ],
   ['no composition', { exitCode: 7, ...said(MESSAGES.compNotFound) }, 'AE_COMP_NOT_FOUND', false, /"main"/],
   [
@@ -422,7 +434,13 @@ describe('a render that calls itself successful', () => {
         null,
       );
     }
-    assert.equal(troubleIn(events('WARNING:After Effects warning: the clip is cached'), refuse), null);
+    assert.equal(
+      troubleIn(
+        events('WARNING:After Effects warning: the clip is cached', 'WARNING: driver: missing plug-in'),
+        refuse,
+      ),
+      null,
+    );
   });
 
   test('is trouble when footage is missing, unless the template ignores that', () => {

@@ -244,7 +244,6 @@ describe('errors and warnings', () => {
       null,
     ],
     ['aerender Error: After Effects\ufffd: 2"y 1 \ufffd', 'After Effects\ufffd: 2"y 1 \ufffd', null],
-    ['ERROR:something', 'something', null],
     ['aerender ReferenceError: PREFType is undefined', 'ReferenceError: PREFType is undefined', null],
     [
       'After Effects error: Unable to open project file.',
@@ -285,6 +284,7 @@ describe('errors and warnings', () => {
       'Running Script: C:\\x\\bind.jsx',
       'Loading footage: could not read from source_FIX.mov',
       'Render finished with 0 errors.',
+      'ERROR: [Loader Message] Code 0 : loader_icd_scan',
       '',
       '   ',
     ];
