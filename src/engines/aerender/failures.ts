@@ -7,8 +7,8 @@
  * | what is there                                            | code                        | a retry can help |
  * |----------------------------------------------------------|-----------------------------|------------------|
  * | a window waits for somebody                              | the dialog's                | as its code says |
- * | words about the licence, anywhere                        | AE_LICENSE                  | yes, on another node |
- * | "another instance" in an error or the last lines         | AE_OTHER_INSTANCE           | yes |
+ * | words about the licence: in an error, or in the last lines while there is no frame | AE_LICENSE | yes, on another node |
+ * | "another instance": likewise                              | AE_OTHER_INSTANCE           | yes |
  * | error: no such composition                               | AE_COMP_NOT_FOUND           | no |
  * | error: no such output module                             | AE_OUTPUT_MODULE_NOT_FOUND  | yes, another node may have it |
  * | error: no such render settings                           | AE_RENDER_FAILED            | yes, another node may have them |
