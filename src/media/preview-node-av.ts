@@ -47,8 +47,10 @@ async function lastFrame(
 ): Promise<Frame | null> {
   const stream = demuxer.video();
   if (!stream) return null;
-  // Back to a key frame by itself.
-  if (hasIndex && demuxer.duration > 1) await demuxer.seek(demuxer.duration - 1).catch(() => 0);
+  if (hasIndex && demuxer.duration > 1) {
+    // To the key frame before.
+    await demuxer.seek(demuxer.duration - 1, -1, av.AVSEEK_FLAG_BACKWARD).catch(() => 0);
+  }
   using decoder = await av.Decoder.create(stream, { threadCount: 1 });
   let last: Frame | null = null;
   for await (const packet of demuxer.packets(stream.index)) {

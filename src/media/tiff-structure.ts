@@ -27,6 +27,7 @@ const DEFLATE = [8, 32_946];
 /** Reads the first directory and checks that the data is there. Throws RangeError when a place in it lies behind the end. */
 export function readTiff(bytes: Buffer): PictureReading {
   const tags = readDirectory(bytes);
+  if (tags === null) return { fault: 'is damaged: its directory ends in zeros' };
   const one = (tag: number, otherwise: number): number => tags.get(tag)?.[0] ?? otherwise;
   const [width, height] = [one(TAG.width, 0), one(TAG.height, 0)];
   const offsets = tags.get(TAG.stripOffsets) ?? tags.get(TAG.tileOffsets) ?? [];
@@ -50,11 +51,13 @@ export function readTiff(bytes: Buffer): PictureReading {
     total += count;
   }
   const bits = (tags.get(TAG.bitsPerSample) ?? [1]).reduce((sum, each) => sum + each, 0);
+  if (bits === 0) return { fault: 'is damaged: its samples have no bits' };
   if (compression === UNCOMPRESSED && total < height * Math.ceil((width * bits) / 8)) return cutOff(bytes);
   return { kind: 'tiff', width, height, hasAlpha: samples === 2 || samples > 3 };
 }
 
-function readDirectory(bytes: Buffer): Map<number, number[]> {
+/** Null: it has entries that were never written. */
+function readDirectory(bytes: Buffer): Map<number, number[]> | null {
   const isLittle = bytes[0] === 0x49;
   const u16 = (at: number): number => (isLittle ? bytes.readUInt16LE(at) : bytes.readUInt16BE(at));
   const u32 = (at: number): number => (isLittle ? bytes.readUInt32LE(at) : bytes.readUInt32BE(at));
@@ -62,9 +65,11 @@ function readDirectory(bytes: Buffer): Map<number, number[]> {
   const tags = new Map<number, number[]>();
   const start = u32(4);
   const entries = u16(start);
+  u32(start + 2 + entries * 12); // where the next one is: it ends the directory
   for (let entry = 0; entry < entries; entry += 1) {
     const at = start + 2 + entry * 12;
     const [tag, size, count] = [u16(at), TYPE_BYTES[u16(at + 2)], u32(at + 4)];
+    if (tag === 0) return null;
     if (size === undefined || !wanted.has(tag)) continue;
     const from = size * count <= 4 ? at + 8 : u32(at + 8);
     // Before room is made for the list.
@@ -82,13 +87,15 @@ function readDirectory(bytes: Buffer): Map<number, number[]> {
 /** Whether a strip of a compressed picture cannot be one: zeros were left where it begins or ends. */
 function isDamaged(strip: Buffer, compression: number): boolean {
   const [first, second] = [strip[0] ?? 0, strip[1] ?? 0];
+  const endsInZeros = strip.subarray(-4).every((byte) => byte === 0);
   if (compression === LZW) {
     // Section 13: the first code clears the table (9 bits, 256); the last one, 257, has its lowest bit set and at most
     // 7 bits behind it. Writers before 1990 had the bits the other way round.
     const begins = first === 0x80 || (first === 0 && (second & 1) === 1);
-    return !begins || strip.subarray(-4).every((byte) => byte === 0);
+    return !begins || endsInZeros;
   }
-  // RFC 1950: method 8, and a check of the two bytes.
-  if (DEFLATE.includes(compression)) return (first & 15) !== 8 || (first * 256 + second) % 31 !== 0;
+  // RFC 1950: method 8, a check of the two bytes; at the end a checksum that is never 0.
+  if (DEFLATE.includes(compression))
+    return (first & 15) !== 8 || (first * 256 + second) % 31 !== 0 || endsInZeros;
   return false;
 }
