@@ -43,7 +43,7 @@ export interface TroublePolicy {
 }
 
 /** What a line says is wrong, in the order in which causes are believed when several are named. */
-export const CAUSES = [
+const CAUSES = [
   'license',
   'other-instance',
   'composition',
@@ -160,7 +160,7 @@ function withoutPaths(text: string): string {
  * "Grouped_Message_{some layers have missing dependencies…}Text Layer: Font family: Bebas, Font style: Regular" (nexrender
  * issue 148) → "Bebas Regular"; in other languages by the shape behind the brace.
  */
-export function fontsIn(text: string): string[] {
+function fontsIn(text: string): string[] {
   const english = /font family\s*:\s*([^,]{1,200}?)\s*,\s*font style\s*:\s*([^,}]{1,100}?)\s*$/iu.exec(text);
   const shape =
     /^.*Grouped_Message_.*\}[^:：]{1,200}[:：][^:：]{1,60}[:：]\s*([^,，、:：]{1,200}?)\s*[,，、][^:：]{1,60}[:：]\s*([^,:：]{1,100}?)\s*$/su.exec(

@@ -100,11 +100,14 @@ const HUNG_HINTS = {
     'After Effects rendered all frames and did not close its output; mode: sequence avoids the encoder of After Effects',
 } as const;
 
+/** What aerender says when it knows no more (commandLineRenderer.jsx, MSG_AE_RUNTIME). */
+const UNEXPLAINED = /^\s*(?:runtime error in after effects\.?)?\s*$/i;
+
 function fromCrash(evidence: RenderEvidence): FlatrenderError | null {
   const { exitCode, signal, errors } = evidence;
   const name = crashName(exitCode, signal);
   const lost = errors.find(({ text }) => meaningsOf([text])[0]?.cause === 'connection');
-  const unexplained = errors.every(({ text }) => /runtime error|^$/i.test(text)) && !warned(evidence);
+  const unexplained = errors.every(({ text }) => UNEXPLAINED.test(text)) && !warned(evidence);
   const runtime = (exitCode === 9 || exitCode === 10) && unexplained;
   if (name === null && !runtime && !(lost && exitCode !== 11)) return null;
   const how = name ?? lost?.text ?? exitMeaning(exitCode) ?? `exit code ${exitCode}`;
@@ -239,31 +242,43 @@ function seconds(ms: number): string {
  */
 const WRONG_PICTURE = /logged .{1,20} errors?\b|unable to render|skipping the/i;
 
+/** These end a render and are `failureOf`'s; beside a whole picture they are words about something else. */
+const NOT_IN_PICTURE: readonly Cause[] = [
+  'license',
+  'other-instance',
+  'composition',
+  'output-module',
+  'render-settings',
+  'project-newer',
+  'project',
+  'script',
+  'connection',
+];
+
 /**
- * The error of a render with exit code 0 and all its frames, whose lines say that something was left out; null: none.
- * Footage and fonts that the template lets pass are no trouble. A connection lost after "Finished composition" is none
- * either: the frames are written by then.
+ * The error of a render whose frames may all be there, but whose lines say that something was left out of them; null:
+ * none. Footage and fonts that the template lets pass are no trouble; nor is what only ends a render, as a connection
+ * that is lost after the last frame or "Runtime error in After Effects." without more.
  */
 export function troubleIn(events: readonly AerenderEvent[], policy: TroublePolicy): FlatrenderError | null {
   const errors = events.filter((event) => event.type === 'error');
   const warnings = events.flatMap((event) =>
     event.type === 'warning' && isOfAfterEffects(event.text) ? [event.text] : [],
   );
-  const isFinished = events.some((event) => event.type === 'finished');
   const minded = (line: string): boolean => {
     const cause = meaningsOf([line])[0]?.cause;
+    if (cause === undefined) return !UNEXPLAINED.test(line);
     if (cause === 'footage') return policy.missingFootage === 'refuse';
     if (cause === 'font') return policy.missingFonts === 'refuse';
-    return cause !== 'connection' || !isFinished;
+    return !NOT_IN_PICTURE.includes(cause);
   };
   const serious = errors.filter(({ text }) => minded(text));
-  const named = warnings.filter((text) => {
+  const doubtful = warnings.filter((text) => {
     const cause = meaningsOf([text])[0]?.cause;
-    return minded(text) && (cause === 'footage' || cause === 'font' || cause === 'effect');
+    return minded(text) && ((cause && MISSING.includes(cause)) || WRONG_PICTURE.test(text));
   });
-  const vague = warnings.filter((text) => WRONG_PICTURE.test(text) && minded(text));
-  if (serious.length + named.length + vague.length === 0) return null;
-  const said = [...serious, ...[...named, ...vague].map((text) => ({ text, code: null }))];
+  const said = [...serious, ...doubtful.map((text) => ({ text, code: null }))];
+  if (said.length === 0) return null;
   const error = failureOf({ ...NOTHING, errors: said, lastLines: said.map(({ text }) => text), policy });
   if (error.code !== 'AE_RENDER_FAILED' || meaningsOf(said.map(({ text }) => text)).length > 0) return error;
   return new FlatrenderError('AE_RENDER_FAILED', `After Effects left something out: ${said[0]?.text}`, {
