@@ -27,15 +27,12 @@
  * | exit 0, frames are missing                               | AE_SHORT_OUTPUT             | yes |
  * | anything else                                            | AE_RENDER_FAILED            | yes |
  */
-import { type ErrorCode, FlatrenderError } from '../../lib/errors.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
 import { type Cause, type Meaning, meaningsOf, type RenderEvidence, type TroublePolicy } from './evidence.ts';
 import { causeError } from './failures-cause.ts';
 import { crashName, exitMeaning } from './failures-exit.ts';
+import { doing, fail } from './failures-report.ts';
 import type { AerenderEvent } from './output.ts';
-
-/** Lines in `details`, and their length. */
-const MOST_LINES = 20;
-const LONGEST_LINE = 500;
 
 /** The error of a failed attempt; see the table above. */
 export function failureOf(evidence: RenderEvidence): FlatrenderError {
@@ -171,65 +168,6 @@ function counts(meaning: Meaning, { policy }: Pick<RenderEvidence, 'policy'>): b
 function named(evidence: RenderEvidence, meaning: Meaning): FlatrenderError {
   const { code, message, hint, retryable, details } = causeError(meaning, evidence);
   return fail(evidence, code, message, { hint, retryable, details });
-}
-
-interface FailOptions {
-  readonly hint?: string | undefined;
-  readonly retryable?: boolean | undefined;
-  readonly details?: Record<string, unknown>;
-}
-
-/** Builds the error, with the last lines in the message unless it has them already. */
-function fail(
-  evidence: RenderEvidence,
-  code: ErrorCode,
-  message: string,
-  { hint, retryable, details = {} }: FailOptions,
-): FlatrenderError {
-  const lines = evidence.lastLines
-    .filter((line) => line.trim() !== '')
-    .slice(-MOST_LINES)
-    .map((line) => line.trim().slice(0, LONGEST_LINE));
-  const tail = lines.slice(-3).filter((line) => !message.includes(line) && !line.includes(message));
-  const short = message.slice(0, 1000);
-  return new FlatrenderError(
-    code,
-    tail.length > 0 ? `${short}; last lines: ${tail.join(' | ').slice(0, LONGEST_LINE)}` : short,
-    {
-      hint: hint === '' ? undefined : hint,
-      retryable,
-      details: {
-        stage: evidence.stage,
-        phase: evidence.expired?.phase ?? evidence.phase,
-        exitCode: evidence.exitCode,
-        ...(evidence.signal === null ? {} : { signal: evidence.signal }),
-        ...(evidence.expired === null ? {} : { expired: evidence.expired }),
-        ...(evidence.dialog === null ? {} : { dialog: evidence.dialog.kind }),
-        ...(evidence.framesExpected === null ? {} : { expected: evidence.framesExpected }),
-        ...(evidence.framesFound === null ? {} : { found: evidence.framesFound }),
-        ...details,
-        lastLines: lines,
-      },
-    },
-  );
-}
-
-const PHASES = {
-  launch: 'while it started',
-  bind: 'while the inputs were put in',
-  'first-frame': 'before the first frame',
-  frame: 'between frames',
-  encode: 'after the last frame',
-} as const;
-const STAGES = {
-  launch: 'while it started',
-  bind: 'while the inputs were put in',
-  render: 'while it rendered',
-  collect: 'after it rendered',
-} as const;
-
-function doing(evidence: RenderEvidence, phase = evidence.phase): string {
-  return phase === null ? STAGES[evidence.stage] : PHASES[phase];
 }
 
 function seconds(ms: number): string {
