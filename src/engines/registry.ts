@@ -5,7 +5,7 @@ import type { EngineName } from '../protocol/names.ts';
 import type { Engine } from './engine.ts';
 
 /** Engines in the order in which a node lists them. */
-export const ENGINE_NAMES: readonly EngineName[] = ['lottie', 'ffmpeg', 'mock'];
+export const ENGINE_NAMES: readonly EngineName[] = ['lottie', 'ffmpeg', 'aerender', 'mock'];
 
 /** Loads an engine. ENGINE_UNAVAILABLE for one that this version does not have. */
 export async function loadEngine(name: EngineName): Promise<Engine> {
@@ -14,6 +14,8 @@ export async function loadEngine(name: EngineName): Promise<Engine> {
       return (await import('./lottie/lottie-engine.ts')).lottieEngine;
     case 'ffmpeg':
       return (await import('./ffmpeg/ffmpeg-engine.ts')).ffmpegEngine;
+    case 'aerender':
+      return (await import('./aerender/aerender-engine.ts')).aerenderEngine;
     case 'mock':
       return (await import('./mock/mock-engine.ts')).mockEngine;
     default:

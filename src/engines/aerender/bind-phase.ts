@@ -1,0 +1,126 @@
+/** Has After Effects put the inputs into a copy of the project. */
+import { existsSync, type FSWatcher, watch } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FlatrenderError } from '../../lib/errors.ts';
+import { probeDuration } from '../../media/probe.ts';
+import type { RenderRequest } from '../engine.ts';
+import { BIND_FILES, type BindDone, type BindResult } from './bind-data.ts';
+import { bindFailure, readBindResult, writeBindFiles } from './bind-files.ts';
+import { planBinding } from './bind-plan.ts';
+import { afterFxCommand } from './commands.ts';
+import { failureOf } from './failures.ts';
+import { type Outcome, type Supervised, supervise } from './supervise.ts';
+import type { TaskSetting } from './task-setting.ts';
+
+/** After its result After Effects closes; it has so long at most, ms. What it still writes are its own preferences. */
+const MOST_GRACE_MS = 30_000;
+/** A file that appears raises an event, or not (network drives): looked at this often, ms. */
+const LOOK_MS = 250;
+
+export interface Bound {
+  readonly result: BindResult & BindDone;
+  /** The bound copy. */
+  readonly project: string;
+}
+
+/**
+ * Runs the script in After Effects. AE_* errors of the script with what it said about them, else of the program:
+ * AE_LAUNCH_TIMEOUT, AE_HUNG, AE_CRASHED, AE_LICENSE, AE_DIALOG, …
+ */
+export async function bindPhase(setting: TaskSetting): Promise<Bound> {
+  const { request, surroundings, installation, section } = setting;
+  const { log, limits } = surroundings;
+  const directory = join(request.workspace, 'bind');
+  await mkdir(directory, { recursive: true });
+  // Beside nothing else: After Effects looks for footage next to the project first.
+  const project = join(directory, 'bound.aep');
+  const durationSeconds = await lengthOfInput(request, surroundings.signal);
+  const script = await writeBindFiles(directory, planBinding(request, { saveTo: project, durationSeconds }));
+  const started = join(directory, BIND_FILES.started);
+  const outcome = await supervise({
+    ...surroundings,
+    name: 'AfterFX',
+    command: afterFxCommand(installation, script),
+    cwd: directory,
+    phase: 'launch',
+    onLine() {},
+    onStart: (program) => watchFiles(directory, program, Math.min(limits.bind, MOST_GRACE_MS)),
+  });
+  if (!existsSync(join(directory, BIND_FILES.result))) throw noResult(outcome, existsSync(started), section);
+  const result = await readBindResult(directory);
+  for (const warning of result.warnings) log.say(`warning: ${warning}`);
+  if (!result.ok) throw bindFailure(result, request.bundleDir);
+  if (!existsSync(project)) {
+    throw new FlatrenderError(
+      'AE_SCRIPT_ERROR',
+      `After Effects did not save the bound project (${project})`,
+      {
+        hint: 'the disk of the node may be full, or its folder not writable for After Effects',
+        retryable: true,
+      },
+    );
+  }
+  return { result, project };
+}
+
+/** Seconds of the input that gives the composition its length; null: it has its own. */
+async function lengthOfInput(request: RenderRequest, signal: AbortSignal): Promise<number | null> {
+  const { durationFrom, durationSeconds } = request.output;
+  if (durationSeconds !== null || durationFrom === null) return null;
+  const input = request.inputs[durationFrom];
+  if (input && 'path' in input) return await probeDuration(input.path, request.settings, signal);
+  throw new FlatrenderError(
+    'INPUT_INVALID',
+    `the output lasts as long as input "${durationFrom}", which is not given`,
+    { hint: `set it: --set ${durationFrom}=@file` },
+  );
+}
+
+/** The files that the script leaves are what tells how far it is: After Effects says nothing. */
+function watchFiles(directory: string, program: Supervised, graceMs: number): () => void {
+  let isOver = false;
+  const look = (): void => {
+    if (isOver) return;
+    if (existsSync(join(directory, BIND_FILES.started))) program.enter('bind');
+    if (existsSync(join(directory, BIND_FILES.result))) program.workDone(graceMs);
+  };
+  const timer = setInterval(look, LOOK_MS);
+  timer.unref();
+  let watcher: FSWatcher | undefined;
+  try {
+    watcher = watch(directory, { persistent: false }, () => {
+      program.alive('file');
+      look();
+    });
+    watcher.on('error', () => {}); // the regular look goes on
+  } catch {
+    // no events on this file system: the regular look goes on
+  }
+  return () => {
+    isOver = true;
+    clearInterval(timer);
+    watcher?.close();
+  };
+}
+
+function noResult(outcome: Outcome, hasStarted: boolean, policy: TaskSetting['section']): FlatrenderError {
+  const { ended, expiry, dialog, lastLines } = outcome;
+  return failureOf({
+    stage: hasStarted ? 'bind' : 'launch',
+    phase: expiry?.phase ?? (hasStarted ? 'bind' : 'launch'),
+    exitCode: ended?.exitCode ?? null,
+    signal: ended?.signal ?? null,
+    expired: expiry,
+    lastLines,
+    // AfterFX has no form for its errors: when it gave up, whatever it printed may be the reason.
+    errors: ended && ended.exitCode !== 0 ? lastLines.map((text) => ({ text, code: null })) : [],
+    warnings: [],
+    dialog,
+    framesExpected: null,
+    framesFound: null,
+    composition: null,
+    outputModule: null,
+    policy,
+  });
+}

@@ -1,0 +1,105 @@
+/** From rendered frames or a rendered movie to the verified output file. */
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../../lib/clock.ts';
+import { encodedSize } from '../../media/encoder.ts';
+import { finishOutput, type MediaInfo, verifyOutput } from '../../media/probe.ts';
+import { type MovieSource, type SequenceSource, transcode } from '../../media/transcode.ts';
+import type { RenderContext, RenderRequest, RenderResult } from '../engine.ts';
+
+/** What was rendered. */
+export interface Rendered {
+  readonly source: SequenceSource | MovieSource;
+  readonly alpha: 'straight' | 'premultiplied';
+  /** A sound file of its own; null: none, or in the movie. */
+  readonly audio: string | null;
+  /** Whether the output has sound. */
+  readonly hasAudio: boolean;
+  /** What the movie holds; null for frames. */
+  readonly movie: MediaInfo | null;
+  /** Frames that the output gets. */
+  readonly outputFrames: number;
+}
+
+export interface EncodeOptions {
+  readonly request: RenderRequest;
+  readonly context: RenderContext;
+  readonly log: { say(line: string): void };
+  readonly clock: Clock;
+  /** A frame is done, so that the watchdog knows. */
+  readonly onFrame: () => void;
+  /** Aborted by the engine's abort, and when the encoder hangs. */
+  readonly signal: AbortSignal;
+}
+
+/** Encodes, verifies and names the output. OUTPUT_INVALID, FFMPEG_FAILED, MEDIA_INVALID, DISK_FULL. */
+export async function encodeOutput(rendered: Rendered, options: EncodeOptions): Promise<RenderResult> {
+  const { request, context, log, signal } = options;
+  const { output, workspace, settings } = request;
+  const { outputFrames: frames } = rendered;
+  const path = join(workspace, `output.${output.container}`);
+  const size = encodedSize(output);
+  const expected = {
+    ...size,
+    container: output.container,
+    frames,
+    fps: output.fps,
+    hasAudio: rendered.hasAudio,
+  };
+  let lastAt = options.clock.now();
+  let lastFrame = 0;
+  context.onProgress({ phase: 'encode', frame: 0, frames, fps: null });
+  if (await isFinal(rendered, expected, options)) {
+    log.say('the movie is what was asked for: not encoded again');
+    await rename(moviePath(rendered), `${path}.part`);
+  } else {
+    await transcode({
+      source: rendered.source,
+      alpha: rendered.alpha,
+      audio: rendered.audio,
+      output,
+      frames,
+      path: `${path}.part`,
+      settings,
+      signal,
+      onLog: (line) => log.say(line),
+      onProgress({ frame }) {
+        const now = options.clock.now();
+        const fps = now > lastAt ? Math.round(((frame - lastFrame) * 10_000) / (now - lastAt)) / 10 : null;
+        if (frame > lastFrame) options.onFrame();
+        [lastAt, lastFrame] = [now, Math.max(lastFrame, frame)];
+        context.onProgress({ phase: 'encode', frame: Math.min(frame, frames), frames, fps });
+      },
+    });
+  }
+  context.onProgress({ phase: 'verify', frame: frames, frames, fps: null });
+  const { codec, durationMs, sizeBytes } = await finishOutput(path, expected, settings, signal);
+  // FFmpeg counts a still as one frame of 25 a second.
+  return {
+    path,
+    frames,
+    durationMs: output.container === 'png' ? 0 : durationMs,
+    ...size,
+    codec,
+    sizeBytes,
+  };
+}
+
+/** Whether the rendered movie is exactly the output: then a second encoding would only lose quality and time. */
+async function isFinal(
+  { source, audio, movie }: Rendered,
+  expected: Parameters<typeof verifyOutput>[1],
+  { request, signal }: EncodeOptions,
+): Promise<boolean> {
+  if (source.kind !== 'movie' || audio !== null || movie?.codec !== 'h264') return false;
+  if (expected.container !== 'mp4') return false;
+  return verifyOutput(source.path, expected, request.settings, signal).then(
+    () => true,
+    () => false,
+  );
+}
+
+function moviePath({ source }: Rendered): string {
+  if (source.kind !== 'movie') throw new TypeError('frames are no movie');
+  return source.path;
+}

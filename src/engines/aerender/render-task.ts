@@ -1,0 +1,187 @@
+/** One task from the bound project to the verified output. */
+import type { Clock } from '../../lib/clock.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import type { RenderContext, RenderRequest, RenderResult } from '../engine.ts';
+import { bindPhase } from './bind-phase.ts';
+import { encodeOutput, type Rendered } from './encode-output.ts';
+import { findInstallation } from './installation.ts';
+import { movieModule, type RenderMode, sequenceModule } from './output-modules.ts';
+import { Previews } from './previews.ts';
+import { killStale, treeCpuMs } from './processes.ts';
+import { RenderProgress } from './progress.ts';
+import { renderMovie } from './render-movie.ts';
+import { renderRange } from './render-range.ts';
+import { renderSequence } from './render-sequence.ts';
+import { renderSound } from './render-sound.ts';
+import { type RenderStage, renderStage } from './render-stage.ts';
+import { SequenceFrames } from './sequence-frames.ts';
+import { openSession, withBindLock } from './session.ts';
+import type { TaskLog } from './task-log.ts';
+import type { TaskSetting } from './task-setting.ts';
+import { Watchdog, watchLimits } from './watchdog.ts';
+
+/** Renders. Throws AE_* and what encoding throws; leaves no process, and files only in the workspace. */
+export async function renderTask(
+  request: RenderRequest,
+  context: RenderContext,
+  log: TaskLog,
+  clock: Clock,
+): Promise<RenderResult> {
+  const { section, settings } = sectionAndSettings(request);
+  const installation = await findInstallation(settings.path, { signal: context.signal });
+  log.say(`After Effects ${installation.version ?? 'of unknown version'} in ${installation.directory}`);
+  const { stateDir } = settings;
+  await using session = await openSession({ stateDir, taskId: request.taskId, signal: context.signal });
+  const setting: TaskSetting = {
+    request,
+    section,
+    settings,
+    installation,
+    surroundings: {
+      log,
+      clock,
+      signal: context.signal,
+      limits: watchLimits(settings.limits, section.limits),
+      track: (pid) => session.track(pid),
+      cpuMs: (pid) => treeCpuMs(pid, context.signal),
+    },
+    async sweep() {
+      const { killStale: policy } = settings;
+      const ended = await killStale({ policy, installation, session, signal: context.signal });
+      for (const { pid, name } of ended) log.say(`ended a leftover: ${name} (${pid})`);
+    },
+  };
+  return await renderIn(setting, context);
+}
+
+/** The flow itself, once it is clear what runs where. */
+async function renderIn(setting: TaskSetting, context: RenderContext): Promise<RenderResult> {
+  const { request, settings, surroundings } = setting;
+  const { clock, log, signal } = surroundings;
+  await setting.sweep();
+  const { result: bound, project } = await withBindLock(settings.stateDir, signal, () => bindPhase(setting));
+  const range = renderRange(bound.composition, request.output);
+  log.say(
+    `composition "${bound.composition.name}": ${bound.composition.width} × ${bound.composition.height}, ${bound.composition.fps} fps, ${range.count} of ${bound.composition.frames} frames`,
+  );
+  const progress = new RenderProgress({ frames: range.count, clock });
+  const previews = new Previews(context, request.settings.previewMs, clock);
+  const stage = renderStage({ setting, context, bound, project, range, progress, previews });
+  stage.onProgress();
+  const rendered =
+    modeOf(setting) === 'sequence'
+      ? await asSequence(stage, bound.composition.hasAudio)
+      : await asMovie(stage, bound.composition);
+  return await encode(rendered, setting, context, clock);
+}
+
+function sectionAndSettings({ manifest, settings }: RenderRequest) {
+  const section = manifest.engines.aerender;
+  if (!section)
+    throw new FlatrenderError(
+      'TEMPLATE_INVALID',
+      'this template has no engines.aerender in its template.yaml',
+    );
+  if (settings.aerender) return { section, settings: settings.aerender };
+  throw new FlatrenderError('ENGINE_UNAVAILABLE', 'this node does not use After Effects', {
+    hint: 'set AE_PATH in its agent.env',
+  });
+}
+
+/** A still is one frame: always as a picture, which needs no video codec. */
+function modeOf({ request, settings, section }: TaskSetting): RenderMode {
+  if (request.output.container === 'png') return 'sequence';
+  return settings.mode ?? section.mode;
+}
+
+function wantsSound(stage: RenderStage, hasAudio: boolean): boolean {
+  const { container } = stage.setting.request.output;
+  return hasAudio && container !== 'gif' && container !== 'png';
+}
+
+async function asSequence(stage: RenderStage, hasAudio: boolean): Promise<Rendered> {
+  const { section, settings } = stage.setting;
+  const wanted =
+    settings.outputModules.sequence ?? (section.mode === 'sequence' ? section.outputModule : null) ?? null;
+  const outputModule = sequenceModule({ wanted, available: stage.outputModules });
+  const frames = await renderSequence(stage, outputModule);
+  const audio = wantsSound(stage, hasAudio) ? await renderSound(stage) : null;
+  return {
+    source: {
+      kind: 'sequence',
+      directory: frames.directory,
+      prefix: SequenceFrames.PREFIX,
+      digits: SequenceFrames.DIGITS,
+      start: 0,
+      count: frames.count,
+      extension: frames.extension ?? 'png',
+      fps: stage.fps,
+    },
+    // Names of templates with such alpha say so; others are taken for straight.
+    alpha: /premul/i.test(outputModule) ? 'premultiplied' : 'straight',
+    audio,
+    hasAudio: audio !== null,
+    movie: null,
+    outputFrames: stage.range.outputFrames,
+  };
+}
+
+async function asMovie(
+  stage: RenderStage,
+  composition: { width: number; height: number; fps: number; hasAudio: boolean },
+): Promise<Rendered> {
+  const { section, settings, request } = stage.setting;
+  const { output } = request;
+  const wanted =
+    settings.outputModules.movie ?? (section.mode === 'movie' ? section.outputModule : null) ?? null;
+  const isFinal =
+    output.container === 'mp4' &&
+    output.width === composition.width &&
+    output.height === composition.height &&
+    Math.abs(output.fps - composition.fps) < 0.001;
+  const outputModule = movieModule({ wanted, available: stage.outputModules }, isFinal);
+  const { path, info } = await renderMovie(stage, outputModule);
+  const needsSound = wantsSound(stage, composition.hasAudio);
+  const audio = needsSound && !info.hasAudio ? await renderSound(stage) : null;
+  return {
+    source: { kind: 'movie', path },
+    alpha: /premul/i.test(outputModule) ? 'premultiplied' : 'straight',
+    audio,
+    hasAudio: needsSound,
+    movie: info,
+    outputFrames: stage.range.outputFrames,
+  };
+}
+
+/** Encodes under the watchdog: ffmpeg may hang as well. */
+async function encode(
+  rendered: Rendered,
+  { request, surroundings }: TaskSetting,
+  context: RenderContext,
+  clock: Clock,
+): Promise<RenderResult> {
+  const hung = new AbortController();
+  using watchdog = new Watchdog({
+    clock,
+    limits: surroundings.limits,
+    onExpired: ({ limitMs }) =>
+      hung.abort(
+        new FlatrenderError(
+          'ENGINE_TIMEOUT',
+          `encoding made no progress for ${limitMs / 1000} s, so it was ended`,
+          {
+            hint: 'give limits.encode more seconds, in the template or on the node',
+          },
+        ),
+      ),
+  });
+  watchdog.enter('encode');
+  return await encodeOutput(rendered, {
+    request,
+    context,
+    log: surroundings.log,
+    clock,
+    onFrame: () => watchdog.alive('output'),
+    signal: AbortSignal.any([context.signal, hung.signal]),
+  });
+}
