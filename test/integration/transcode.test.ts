@@ -105,6 +105,35 @@ for (const name of ['ffmpeg', 'node-av'] as const) {
     }
   });
 
+  test(`${name}: colours stay what they are, whatever they come in`, { skip }, async (context) => {
+    const directory = temporaryDirectory(context);
+    const picture = 'color=0xd02010:s=64x36:r=25';
+    const bt709 = ['-vf', 'scale=out_color_matrix=bt709', '-pix_fmt', 'yuv420p'];
+    const movie = async (file: string, ...args: string[]) => {
+      const path = join(directory, file);
+      await ffmpeg(['-f', 'lavfi', '-i', `${picture},format=rgb24`, '-frames:v', '3', ...args, path]);
+      return { kind: 'movie', path } as const;
+    };
+    const sources: TranscodeOptions['source'][] = [
+      await makeSequence(join(directory, 'png'), `${picture},format=rgb24`, 3),
+      await makeSequence(join(directory, 'deep'), picture, 3, { args: ['-pix_fmt', 'rgb48be'] }),
+      await makeSequence(join(directory, 'jpg'), `${picture},format=rgb24`, 3, { extension: 'jpg' }),
+      await movie('untagged.avi', ...bt709, '-c:v', 'rawvideo'),
+      await movie('tagged.mp4', ...bt709, '-c:v', 'libx264', '-colorspace', 'bt709'),
+      await movie('rgb.mov', '-c:v', 'qtrle', '-pix_fmt', 'rgb24'),
+    ];
+    for (const [index, source] of sources.entries()) {
+      for (const size of [{}, { width: 80, height: 50 }]) {
+        const [frame] = await decodeFrames(
+          await make(context, name, { source, frames: 3, output: size }),
+          [1],
+        );
+        assert.ok(frame, String(index));
+        near(colorAt(frame, 0.5, 0.5), [0xd0, 0x20, 0x10]);
+      }
+    }
+  });
+
   test(`${name}: premultiplied colours are not darkened a second time`, { skip }, async (context) => {
     const directory = temporaryDirectory(context);
     const picture = 'color=white:s=64x36:r=25,format=rgba,geq=r=128:g=128:b=128:a=128';
