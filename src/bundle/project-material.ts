@@ -49,7 +49,7 @@ function checkFootage(context: ProjectContext): ProjectFinding[] {
     findings.push({
       severity: 'warning',
       code: 'AE_MISSING_FOOTAGE',
-      message: `footage that is not rendered is not in the bundle: ${named(others.flatMap(({ footage }) => footage.slice(0, 1)))}`,
+      message: `not in the bundle, and not needed by what is rendered: ${named(others.flatMap(({ footage }) => footage.slice(0, 1)))}`,
     });
   }
   return findings;

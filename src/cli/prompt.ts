@@ -43,6 +43,19 @@ export async function ask(
   return answer.trim();
 }
 
+/** Asks for one of several; only where {@link isInteractive} people can be asked. Returns its value. */
+export async function choose(
+  question: string,
+  choices: readonly { readonly name: string; readonly value: string }[],
+): Promise<string> {
+  const { default: inquirer } = await import('inquirer');
+  const prompt = inquirer.createPromptModule({ output: process.stderr });
+  const { chosen } = await prompt<{ chosen: string }>([
+    { type: 'select', name: 'chosen', message: question, choices: [...choices] },
+  ]);
+  return chosen;
+}
+
 /** A secret from stdin, up to its line break; USAGE when nothing comes. */
 export async function readSecret(): Promise<string> {
   let text = '';

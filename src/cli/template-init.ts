@@ -1,5 +1,5 @@
 /** A new template from a starter. */
-import { access, copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { openBundle } from '../bundle/bundle-source.ts';
 import { MANIFEST_FILE } from '../bundle/manifest-file.ts';
@@ -32,12 +32,7 @@ export interface InitResult {
 /** Copies a starter into `directory`, which may have other files; USAGE when one of the starter's is there already. */
 export async function initTemplate(directory: string, options: InitOptions): Promise<InitResult> {
   const target = resolve(directory);
-  const name = options.name ?? nameFrom(basename(target));
-  if (!Name.safeParse(name).success) {
-    throw new FlatrenderError('USAGE', `"${name}" cannot be the name of a template`, {
-      hint: 'use lower-case letters, digits and hyphens: --name my-template',
-    });
-  }
+  const name = templateName(basename(target), options.name);
   const source = await starterDirectory(options.from, options.engine);
   await using starter = await openBundle(source);
   const files = [...starter.files.keys()];
@@ -50,6 +45,15 @@ export async function initTemplate(directory: string, options: InitOptions): Pro
     } else await copyFile(join(source, ...file.split('/')), path);
   }
   return { directory: target, name, files };
+}
+
+/** The name that was given, else one made of the folder's; USAGE when it is none. */
+export function templateName(folder: string, given?: string): string {
+  const name = given ?? nameFrom(folder);
+  if (Name.safeParse(name).success) return name;
+  throw new FlatrenderError('USAGE', `"${name}" cannot be the name of a template`, {
+    hint: 'use lower-case letters, digits and hyphens: --name my-template',
+  });
 }
 
 /** The names that `--from` takes. */
@@ -105,4 +109,22 @@ function nameFrom(folder: string): string {
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '')
     .slice(0, 63);
+}
+
+/** Whether this is a project to start from, and not the folder of a template. USAGE when it should be one and is not there. */
+export async function isProjectFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  if (found?.isFile()) return true;
+  if (found || !/\.(aep|aepx|aet)$/i.test(path)) return false;
+  throw new FlatrenderError('USAGE', `there is no project ${path}`, { hint: 'give the path of the .aep' });
+}
+
+/** USAGE when one of these was given. */
+export function refuseFlags(given: readonly string[], reason: string): void {
+  const [first] = given;
+  if (first === undefined) return;
+  const what = first.includes(' ') ? first : `--${first}`;
+  throw new FlatrenderError('USAGE', `${what} is ${reason}`, {
+    hint: 'see "flatrender template init --help"',
+  });
 }

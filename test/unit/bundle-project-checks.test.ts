@@ -222,12 +222,12 @@ test('footage that the bundle lacks is refused', async () => {
     messages({ files, bind: `{ to: footage, input: ${input}, layer: Logo }` });
   assert.deepEqual(await replaced('photo'), [`error AE_MISSING_FOOTAGE ${lacking}`], 'may be left out');
   assert.deepEqual(await replaced('sure'), [
-    'warning AE_MISSING_FOOTAGE footage that is not rendered is not in the bundle: "logo.png"',
+    'warning AE_MISSING_FOOTAGE not in the bundle, and not needed by what is rendered: "logo.png"',
   ]);
   assert.deepEqual(await messages({ files, composition: 'Tall' }), [
     'warning TEMPLATE_INVALID the composition "Tall" of the project is 1080 × 1920, the manifest says 1920 × 1080: it will have bars',
     'warning TEMPLATE_INVALID the composition "Tall" of the project lasts 10 s, the manifest says 6 s',
-    'warning AE_MISSING_FOOTAGE footage that is not rendered is not in the bundle: "logo.png"',
+    'warning AE_MISSING_FOOTAGE not in the bundle, and not needed by what is rendered: "logo.png"',
   ]);
   assert.deepEqual(await messages({ files: [...files, '(Footage)/logo.png'] }), []);
 });
