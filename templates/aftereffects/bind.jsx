@@ -30,22 +30,11 @@ function toFailure(error         )          {
   var thrown = error                                                                      ;
   if (thrown !== null && typeof thrown === 'object' && thrown.isFailure === true) return error           ;
   var made = failure('AE_SCRIPT_ERROR', messageOf(error));
-  var line = null;
-  var file = null;
   if (thrown !== null && typeof thrown === 'object') {
-    if (typeof thrown.line === 'number') line = thrown.line;
-    if (thrown.fileName) file = String(thrown.fileName);
+    if (typeof thrown.line === 'number') made.line = thrown.line;
+    if (thrown.fileName) made.file = String(thrown.fileName);
   }
-  return {
-    isFailure: true,
-    code: made.code,
-    message: made.message,
-    candidates: made.candidates,
-    file: file,
-    line: line,
-    missingFootage: made.missingFootage,
-    missingFonts: made.missingFonts
-  };
+  return made;
 }
 
 /** The message of any thrown value, on one line. */
@@ -132,12 +121,12 @@ function allCompositions()             {
   return found;
 }
 
-/** All footage of the project: files, solids and placeholders. */
-function allFootage()                {
-  var found                = [];
+/** What layers can show. */
+function allSources()           {
+  var found           = [];
   for (var index = 1; index <= app.project.numItems; index++) {
     var item = app.project.item(index);
-    if (item instanceof FootageItem) found.push(item);
+    if (item instanceof CompItem || item instanceof FootageItem) found.push(item);
   }
   return found;
 }
@@ -198,7 +187,10 @@ function endsWith(text        , end        )          {
 
 /** Layers by name, "Precomp/Layer" or number. */
 
-/** A layer and how messages call it: the layers that lead to it from the rendered composition, then its own name. */
+/** Of "Precomp/Precomp/Layer": every split of it is tried. */
+var MAX_PARTS = 16;
+/** Names in a message. */
+var MAX_LISTED = 20;
 
 /**
  * The one layer of that address, unlocked. A name is looked for in the composition that the address names or else in the
@@ -209,7 +201,7 @@ function findLayer(rendered          , address              )        {
   var layer =
     typeof address.layer === 'number'
       ? layerByNumber(composition, address.layer)
-      : layerByName(composition, address.layer);
+      : layerByName(composition, address.composition !== null, address.layer);
   if (layer.locked) layer.locked = false;
   return layer;
 }
@@ -253,66 +245,82 @@ function layerByNumber(composition          , number        )        {
   );
 }
 
-function layerByName(composition          , name        )        {
-  var found = placesIn(composition, '', name);
-  if (found.length === 0) {
-    var tree = compositionTree(composition);
-    // The paths of layers in these go through layers of the composition, but a name need not spell them out.
-    for (var index = 1; index < tree.length; index++) {
-      append(found, placesIn(tree[index], tree[index].name + '/', name));
-    }
-  }
-  found = withoutRepeats(found);
-  if (found.length === 1) return found[0].layer;
+/**
+ * In the order in which `template validate` looks: the composition itself, those within (unless the template names the
+ * composition), "Precomp/Layer".
+ */
+function layerByName(composition          , isNamed         , name        )        {
+  var tree = compositionTree(composition);
+  var found = namedLayers(composition, name);
+  var isDeeper = found.length === 0 && !isNamed;
+  for (var index = 1; isDeeper && index < tree.length; index++) append(found, namedLayers(tree[index], name));
+  if (found.length === 0) found = withoutRepeats(layersByPath(composition, name));
+  if (found.length === 1) return found[0];
   if (found.length === 0) {
     fail(
       'AE_LAYER_NOT_FOUND',
       'there is no layer ' + quote(name) + ' in ' + quote(composition.name),
-      candidatesFor(name, layerNames(composition))
+      candidatesFor(name, layerNames(isNamed ? [composition] : tree))
     );
   }
   return fail(
     'AE_LAYER_NOT_FOUND',
     'there are ' + found.length + ' layers ' + quote(name) + ' in ' + quote(composition.name),
-    candidatesFor(name, describePlaces(found))
+    describeLayers(found)
   );
 }
 
-/** Layers of that name; if there is none, those that "Precomp/Layer" leads to. */
-function placesIn(composition          , prefix        , name        )          {
+function namedLayers(composition          , name        )          {
   var found          = [];
   for (var index = 1; index <= composition.numLayers; index++) {
-    var layer = composition.layer(index);
-    if (layer.name === name) found.push({ layer: layer, path: prefix + name });
-  }
-  if (found.length > 0) return found;
-  for (var slash = name.indexOf('/'); slash !== -1; slash = name.indexOf('/', slash + 1)) {
-    append(found, placesBehind(composition, prefix, name.substring(0, slash), name.substring(slash + 1)));
+    if (composition.layer(index).name === name) found.push(composition.layer(index));
   }
   return found;
 }
 
-/** What `rest` leads to in the compositions behind the layers called `first`, or that show a composition called so. */
-function placesBehind(composition          , prefix        , first        , rest        )          {
+/** "Precomp/Layer": layers of the compositions that "Precomp", a layer or a composition within, leads to. */
+function layersByPath(outer          , path        )          {
   var found          = [];
-  if (rest === '') return found;
-  for (var index = 1; index <= composition.numLayers; index++) {
-    var layer = composition.layer(index);
-    var source = compositionOf(layer);
-    if (source !== null && (layer.name === first || source.name === first)) {
-      append(found, placesIn(source, prefix + first + '/', rest));
+  if (path.split('/').length > MAX_PARTS) return found;
+  for (var slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
+    var inner = compositionsCalled(outer, path.substring(0, slash));
+    var rest = path.substring(slash + 1);
+    for (var index = 0; index < inner.length; index++) {
+      var named = namedLayers(inner[index], rest);
+      if (named.length === 0 && inner[index].id !== outer.id) named = layersByPath(inner[index], rest);
+      append(found, named);
+    }
+  }
+  return found;
+}
+
+/** Compositions within, by their own name or by that of a layer that shows them. */
+function compositionsCalled(outer          , name        )             {
+  var tree = compositionTree(outer);
+  var found             = [];
+  var seen                          = {};
+  function add(composition          )       {
+    if (seen['id ' + composition.id] !== true) found.push(composition);
+    seen['id ' + composition.id] = true;
+  }
+  for (var next = 0; next < tree.length; next++) {
+    if (tree[next].name === name) add(tree[next]);
+    for (var index = 1; index <= tree[next].numLayers; index++) {
+      var layer = tree[next].layer(index);
+      var shown = layer.name === name ? compositionOf(layer) : null;
+      if (shown !== null) add(shown);
     }
   }
   return found;
 }
 
 /** One layer may be reached in several ways: its composition shown twice. */
-function withoutRepeats(places                  )          {
+function withoutRepeats(layers                  )          {
   var kept          = [];
   var seen                          = {};
-  for (var index = 0; index < places.length; index++) {
-    var key = layerKey(places[index].layer);
-    if (seen[key] !== true) kept.push(places[index]);
+  for (var index = 0; index < layers.length; index++) {
+    var key = layerKey(layers[index]);
+    if (seen[key] !== true) kept.push(layers[index]);
     seen[key] = true;
   }
   return kept;
@@ -324,36 +332,27 @@ function layerKey(layer       )         {
 }
 
 /** Two of one name in one composition differ by their number only. */
-function describePlaces(places                  )           {
+function describeLayers(layers                  )           {
   var names           = [];
-  for (var index = 0; index < places.length; index++) {
-    names.push(
-      places[index].path +
-        ' (number ' +
-        places[index].layer.index +
-        ' in ' +
-        places[index].layer.containingComp.name +
-        ')'
-    );
+  for (var index = 0; index < layers.length && index < MAX_LISTED; index++) {
+    names.push('number ' + layers[index].index + ' of ' + layers[index].containingComp.name);
   }
   return names;
 }
 
-/** All names that an address from this composition may have. */
-function layerNames(composition          )           {
+function layerNames(compositions                     )           {
   var names           = [];
-  var tree = compositionTree(composition);
-  for (var next = 0; next < tree.length; next++) {
-    var prefix = next === 0 ? '' : tree[next].name + '/';
-    for (var index = 1; index <= tree[next].numLayers; index++)
-      names.push(prefix + tree[next].layer(index).name);
+  for (var next = 0; next < compositions.length; next++) {
+    for (var index = 1; index <= compositions[next].numLayers; index++) {
+      names.push(compositions[next].layer(index).name);
+    }
   }
   return names;
 }
 
 function numberedNames(composition          )           {
   var names           = [];
-  for (var index = 1; index <= composition.numLayers && index <= 20; index++) {
+  for (var index = 1; index <= composition.numLayers && index <= MAX_LISTED; index++) {
     names.push(index + ' ' + composition.layer(index).name);
   }
   return names;
@@ -439,6 +438,145 @@ function writableName(text        )         {
   return text.replace(/[^\x20-\x7e]/g, '?');
 }
 
+// src/engines/aerender/script/text-document.ts
+
+/** Text documents: the values of Source Text. */
+
+/** After Effects ends lines with a carriage return. */
+function setText(document              , text        )       {
+  document.text = text.replace(/\r\n|\n/g, '\r');
+}
+
+/** Changes the text document, or those of all keyframes. */
+function changeText(property                      , change                                  )       {
+  var keys = property.numKeys;
+  for (var key = keys === 0 ? 0 : 1; key <= keys; key++) {
+    var document = documentAt(property, key);
+    change(document);
+    writeDocument(property, key, document);
+  }
+}
+
+/** The document of a keyframe; of 0, the one of a property without keyframes. */
+function documentAt(property                      , key        )               {
+  return key === 0 ? property.value : property.keyValue(key);
+}
+
+/** The opposite of {@link documentAt}. */
+function writeDocument(property                      , key        , document              )       {
+  if (key === 0) property.setValue(document);
+  else property.setValueAtKey(key, document);
+}
+
+/** The Source Text of a layer, or null where there is none. */
+function sourceText(layer       )                              {
+  var group = layer.property('ADBE Text Properties')                        ;
+  if (!group) return null;
+  var property = group.property('ADBE Text Document')                                          ;
+  return property ? property : null;
+}
+
+// src/engines/aerender/script/checks.ts
+
+/** Files and fonts that the rendered composition needs and that are not there. */
+
+/** Names in a message; all of them are in the result. */
+var MAX_NAMED = 5;
+
+/** Files of footage that some layer shows. Placeholders that no input replaced are said to be there. */
+function missingFootage(session         )                   {
+  var missing                   = [];
+  var seen                          = {};
+  eachLayer(session, function (layer) {
+    var source = sourceOf(layer);
+    if (!(source instanceof FootageItem) || seen['id ' + source.id] === true) return;
+    seen['id ' + source.id] = true;
+    if (!source.footageMissing) return;
+    if (source.mainSource instanceof PlaceholderSource) {
+      warn(session, 'layer ' + quote(layer.name) + ' shows the placeholder ' + quote(source.name));
+    } else {
+      missing.push({ name: source.name, path: footagePath(source) });
+    }
+  });
+  return missing;
+}
+
+/** PostScript names of all fonts of text layers. */
+function usedFonts(session         )           {
+  var fonts           = [];
+  var seen                          = {};
+  eachLayer(session, function (layer) {
+    var property = sourceText(layer);
+    if (property === null) return;
+    var keys = property.numKeys;
+    for (var key = keys === 0 ? 0 : 1; key <= keys; key++) {
+      var document = key === 0 ? property.value : property.keyValue(key);
+      if (seen['font ' + document.font] !== true) fonts.push(document.font);
+      seen['font ' + document.font] = true;
+    }
+  });
+  return fonts;
+}
+
+/**
+ * Fonts that After Effects replaces by others. It says which from version 24.0 on; before, nobody knows here. A text of
+ * several fonts names only the first: others that are not there are a warning, because they may be of another text.
+ */
+function missingFonts(session         , used                   )           {
+  var missing           = [];
+  var fonts = app.fonts                           ;
+  if (!fonts || !fonts.missingOrSubstitutedFonts) return missing;
+  var substituted = fonts.missingOrSubstitutedFonts;
+  for (var index = 0; index < substituted.length; index++) {
+    var name = substituted[index].postScriptName;
+    if (contains(used, name)) missing.push(name);
+    else warn(session, 'the project has text in the font ' + quote(name) + ', which is not there');
+  }
+  return missing;
+}
+
+/** AE_MISSING_FOOTAGE with the names. */
+function footageFailure(missing                           )          {
+  var names           = [];
+  for (var index = 0; index < missing.length; index++)
+    names.push(missing[index].name + ' (' + missing[index].path + ')');
+  var made = failure('AE_MISSING_FOOTAGE', 'files of the project are not there: ' + listed(names));
+  made.missingFootage = missing;
+  return made;
+}
+
+/** AE_MISSING_FONT with the names. */
+function fontFailure(missing                   )          {
+  var made = failure('AE_MISSING_FONT', 'After Effects lacks fonts of the project: ' + listed(missing));
+  made.missingFonts = missing;
+  return made;
+}
+
+function eachLayer(session         , visit                        )       {
+  var tree = compositionTree(session.composition);
+  for (var next = 0; next < tree.length; next++) {
+    for (var index = 1; index <= tree[next].numLayers; index++) visit(tree[next].layer(index));
+  }
+}
+
+function footagePath(item             )         {
+  var source = item.mainSource;
+  if (source instanceof FileSource && source.missingFootagePath) return String(source.missingFootagePath);
+  return item.file ? item.file.fsName : '';
+}
+
+function contains(list                   , text        )          {
+  for (var index = 0; index < list.length; index++) {
+    if (list[index] === text) return true;
+  }
+  return false;
+}
+
+function listed(names                   )         {
+  var rest = names.length - MAX_NAMED;
+  return names.slice(0, MAX_NAMED).join(', ') + (rest > 0 ? ' and ' + rest + ' more' : '');
+}
+
 // src/engines/aerender/script/describe.ts
 
 /** What the engine has to know of the bound composition and of this After Effects. */
@@ -501,18 +639,954 @@ function visibleNames(names                   )           {
   return visible;
 }
 
+// src/engines/aerender/script/footage-time.ts
+
+/** Videos and sounds of another length than what they replace. */
+
+/** When a layer is there, seconds of its composition. */
+
+/** What After Effects takes for `stretch`, percent, and for `loop`. */
+var MIN_STRETCH = 1;
+var MAX_STRETCH = 9900;
+var MAX_LOOPS = 9999;
+/** Less than a sample of sound. */
+var INSTANT = 0.00001;
+
+/** To be called before the source is replaced. */
+function spanOf(layer       )       {
+  return { inPoint: layer.inPoint, outPoint: layer.outPoint, startTime: layer.startTime };
+}
+
+/** To be called after the source is replaced. */
+function fitTime(
+  session         ,
+  layer         ,
+  span      ,
+  source             ,
+  time
+)       {
+  if (isEndless(source) || time === 'keep') {
+    setSpan(layer, span);
+    return;
+  }
+  if (layer.timeRemapEnabled) {
+    layer.timeRemapEnabled = false;
+    warn(
+      session,
+      'the time remapping of ' + quote(layer.name) + ' is switched off: the input has a time of its own'
+    );
+  }
+  if (time === 'stretch') {
+    stretchOver(layer, source, span.inPoint, span.outPoint);
+    session.filling.push({ layer: layer, time: 'stretch' });
+    return;
+  }
+  // What began in the middle of the old source begins there in the new one, if that is so long.
+  var lasts = onceDuration(source) * speedOf(layer);
+  var start =
+    span.inPoint - span.startTime < lasts - INSTANT || time === 'loop' ? span.startTime : span.inPoint;
+  if (time === 'loop') {
+    loopUntil(layer, source, span.outPoint - start);
+    session.filling.push({ layer: layer, time: 'loop' });
+  }
+  var end = time === 'loop' ? span.outPoint : Math.min(span.outPoint, start + lasts);
+  setSpan(layer, { inPoint: span.inPoint, outPoint: end, startTime: start });
+}
+
+/** Stills, solids and placeholders of no length last as long as their layer. */
+function isEndless(source        )          {
+  return !(source.duration > 0) || (source instanceof FootageItem && source.mainSource.isStill === true);
+}
+
+/** Lets footage play from `from` to `to`, faster or slower. */
+function stretchOver(layer         , source        , from        , to        )       {
+  var percent = (100 * (to - from)) / onceDuration(source);
+  layer.stretch = Math.min(MAX_STRETCH, Math.max(MIN_STRETCH, percent));
+  setSpan(layer, { inPoint: from, outPoint: to, startTime: from });
+}
+
+/** Repeats footage as often as the layer needs; an item may be shown by several, so that it never becomes shorter. */
+function loopUntil(layer         , source        , seconds        )       {
+  if (!(source instanceof FootageItem)) return;
+  var wanted = Math.ceil(seconds / (onceDuration(source) * speedOf(layer)) - INSTANT);
+  var loops = Math.min(MAX_LOOPS, Math.max(1, wanted));
+  if (loops > source.mainSource.loop) source.mainSource.loop = loops;
+}
+
+/** Seconds after the start of the layer at which its source has ended. */
+function sourceLasts(layer         , source        )         {
+  return source.duration * speedOf(layer);
+}
+
+/** After Effects moves the out point with the start, and ends layers where their source ends. */
+function setSpan(layer       , span      )       {
+  if (layer.startTime !== span.startTime) layer.startTime = span.startTime;
+  if (layer.inPoint !== span.inPoint) layer.inPoint = span.inPoint;
+  if (layer.outPoint !== span.outPoint) layer.outPoint = span.outPoint;
+}
+
+/** Length of the footage played once. */
+function onceDuration(source        )         {
+  var loops = source instanceof FootageItem ? source.mainSource.loop : 1;
+  return loops > 1 ? source.duration / loops : source.duration;
+}
+
+function speedOf(layer       )         {
+  return Math.abs(layer.stretch) / 100;
+}
+
+// src/engines/aerender/script/duration.ts
+
+/** The length of the rendered composition. */
+
+/**
+ * Gives a composition another length. Layers that reached its end reach the new one, as far as their source does; so do
+ * the compositions behind them, and their layers. All of it is the work area: that is what After Effects renders.
+ */
+function setDuration(session         , composition          , seconds        )       {
+  var frame = composition.frameDuration;
+  var duration = Math.max(1, Math.round(seconds / frame)) * frame;
+  var old = composition.duration;
+  var following          = [];
+  for (var index = 1; index <= composition.numLayers; index++) {
+    if (composition.layer(index).outPoint >= old - frame / 2) following.push(composition.layer(index));
+  }
+  composition.duration = duration;
+  for (var next = 0; next < following.length; next++) follow(session, following[next], duration);
+  wholeWorkArea(composition);
+}
+
+/** The work area from the first to the last frame. */
+function wholeWorkArea(composition          )       {
+  composition.workAreaStart = 0;
+  composition.workAreaDuration = composition.duration;
+}
+
+function follow(session         , layer       , end        )       {
+  if (layer.inPoint >= end) return;
+  var isLocked = layer.locked;
+  if (isLocked) layer.locked = false;
+  layer.outPoint = reachOf(session, layer, end);
+  if (isLocked) layer.locked = true;
+}
+
+/** Where the layer ends at the latest; loops, stretches and compositions are made longer first. */
+function reachOf(session         , layer       , end        )         {
+  var source = sourceOf(layer);
+  if (source === null || isEndless(source)) return end;
+  var shown = layer           ;
+  if (shown.timeRemapEnabled) return end;
+  var inner = compositionOf(layer);
+  if (inner !== null) {
+    var needed = ((end - layer.startTime) * 100) / Math.abs(layer.stretch);
+    if (needed > inner.duration + inner.frameDuration / 2) setDuration(session, inner, needed);
+  }
+  for (var index = 0; index < session.filling.length; index++) {
+    var filling = session.filling[index];
+    if (filling.layer.index !== layer.index || filling.layer.containingComp.id !== layer.containingComp.id)
+      continue;
+    if (filling.time === 'loop') loopUntil(shown, source, end - layer.startTime);
+    else stretchOver(shown, source, layer.inPoint, end);
+  }
+  return Math.min(end, layer.startTime + sourceLasts(shown, source));
+}
+
+// src/engines/aerender/script/property-path.ts
+
+/** Properties by a path of names, match names or numbers: "Effects.Fill.Color". */
+
+/** What a path leads to, or how far it led. */
+
+/** After Effects nests less deeply; paths are written by template authors. */
+var MAX_PROPERTY_PARTS = 32;
+
+/**
+ * English names of what every After Effects has under the name of its language; effects and their properties have
+ * match names as well, which "template inspect" lists. One name has several where groups of different kinds use it.
+ */
+var ENGLISH                           = {
+  'Effects': ['ADBE Effect Parade'],
+  'Transform': ['ADBE Transform Group', 'ADBE Vector Transform Group'],
+  'Anchor Point': ['ADBE Anchor Point', 'ADBE Vector Anchor'],
+  'Position': ['ADBE Position', 'ADBE Vector Position'],
+  'Scale': ['ADBE Scale', 'ADBE Vector Scale'],
+  'Rotation': ['ADBE Rotate Z', 'ADBE Vector Rotation'],
+  'X Rotation': ['ADBE Rotate X'],
+  'Y Rotation': ['ADBE Rotate Y'],
+  'Z Rotation': ['ADBE Rotate Z'],
+  'Orientation': ['ADBE Orientation'],
+  'X Position': ['ADBE Position_0'],
+  'Y Position': ['ADBE Position_1'],
+  'Z Position': ['ADBE Position_2'],
+  'Opacity': [
+    'ADBE Opacity',
+    'ADBE Vector Fill Opacity',
+    'ADBE Vector Stroke Opacity',
+    'ADBE Vector Group Opacity'
+  ],
+  'Text': ['ADBE Text Properties'],
+  'Source Text': ['ADBE Text Document'],
+  'Masks': ['ADBE Mask Parade'],
+  'Contents': ['ADBE Root Vectors Group', 'ADBE Vectors Group'],
+  'Color': ['ADBE Vector Fill Color', 'ADBE Vector Stroke Color'],
+  'Stroke Width': ['ADBE Vector Stroke Width'],
+  'Size': ['ADBE Vector Rect Size', 'ADBE Vector Ellipse Size'],
+  'Audio': ['ADBE Audio Group'],
+  'Audio Levels': ['ADBE Audio Levels'],
+  'Material Options': ['ADBE Material Options Group'],
+  'Geometry Options': ['ADBE Extrsn Options Group'],
+  'Layer Styles': ['ADBE Layer Styles'],
+  'Time Remap': ['ADBE Time Remapping'],
+  'Essential Properties': ['ADBE Layer Overrides'],
+  'Camera Options': ['ADBE Camera Options Group'],
+  'Light Options': ['ADBE Light Options Group']
+};
+
+/** The one property at the path. AE_PROPERTY_NOT_FOUND when there is none, several, or a group of properties. */
+function findProperty(layer       , path        )           {
+  var parts = splitPath(path);
+  var search         = { deepest: layer, depth: 0, repeated: [] };
+  var found = parts.length > MAX_PROPERTY_PARTS ? null : walk(layer, parts, 0, search);
+  if (found !== null && found.propertyType === PropertyType.PROPERTY) return found            ;
+  var where = quote(path) + ' of layer ' + quote(layer.name);
+  if (found !== null) {
+    return fail('AE_PROPERTY_NOT_FOUND', where + ' is a group of properties', childPaths(found, path, ''));
+  }
+  if (search.repeated.length > 0) {
+    fail('AE_PROPERTY_NOT_FOUND', 'several properties are called ' + where, search.repeated);
+  }
+  var prefix = joinPath(parts.slice(0, search.depth));
+  return fail(
+    'AE_PROPERTY_NOT_FOUND',
+    'there is no property ' + where,
+    childPaths(search.deepest, prefix, parts[search.depth])
+  );
+}
+
+/** Names may hold dots: of the parts from `from` on, the longest that are one name are tried first. */
+function walk(
+  group              ,
+  parts                   ,
+  from        ,
+  search
+)                      {
+  if (from === parts.length) return group;
+  if (from > search.depth) {
+    search.deepest = group;
+    search.depth = from;
+  }
+  if (group.propertyType === PropertyType.PROPERTY) return null;
+  for (var to = parts.length; to > from; to--) {
+    var name = parts.slice(from, to).join('.');
+    var children = childrenCalled(group                 , name);
+    if (children.length > 1) {
+      search.repeated = numbered(children, joinPath(parts.slice(0, from)));
+    } else if (children.length === 1) {
+      var found = walk(children[0], parts, to, search);
+      if (found !== null) return found;
+    }
+  }
+  return null;
+}
+
+/** By name, else match name, else its English name, else number; else what After Effects itself takes the name for. */
+function childrenCalled(group               , name        )                 {
+  var byName                 = [];
+  var byMatchName                 = [];
+  var byEnglish                 = [];
+  var children = childrenOf(group);
+  for (var index = 0; index < children.length; index++) {
+    if (children[index].name === name) byName.push(children[index]);
+    if (children[index].matchName === name) byMatchName.push(children[index]);
+    if (isCalledInEnglish(children[index], name)) byEnglish.push(children[index]);
+  }
+  if (byName.length > 0) return byName;
+  if (byMatchName.length > 0) return byMatchName;
+  if (byEnglish.length > 0) return byEnglish;
+  if (/^[0-9]{1,4}$/.test(name)) {
+    var number = Number(name);
+    return number >= 1 && number <= children.length ? [children[number - 1]] : [];
+  }
+  var other = memberOf(group, name);
+  return other === null ? [] : [other];
+}
+
+/** Shortcuts such as "Opacity" of a layer. A name that it does not know is null or, in some groups, an error. */
+function memberOf(group               , name        )                      {
+  try {
+    var member = group.property(name)                       ;
+    return member ? member : null;
+  } catch (_unknown) {
+    return null;
+  }
+}
+
+function isCalledInEnglish(property              , name        )          {
+  if (!Object.prototype.hasOwnProperty.call(ENGLISH, name)) return false;
+  var matchNames = ENGLISH[name];
+  for (var index = 0; index < matchNames.length; index++) {
+    if (matchNames[index] === property.matchName) return true;
+  }
+  return false;
+}
+
+/** Members of a group, in order; of a property none. */
+function childrenOf(group              )                 {
+  var children                 = [];
+  if (group.propertyType === PropertyType.PROPERTY) return children;
+  var count = (group                 ).numProperties;
+  for (var index = 1; index <= count; index++) {
+    var child = group.property(index)                       ;
+    if (child) children.push(child);
+  }
+  return children;
+}
+
+/** The parts between dots; a dot or backslash after a backslash is one of the name. */
+function splitPath(path        )           {
+  var parts           = [];
+  var part = '';
+  for (var at = 0; at < path.length; at++) {
+    var character = path.charAt(at);
+    var next = path.charAt(at + 1);
+    if (character === '\\' && (next === '.' || next === '\\')) {
+      part += next;
+      at++;
+    } else if (character === '.') {
+      parts.push(part);
+      part = '';
+    } else {
+      part += character;
+    }
+  }
+  parts.push(part);
+  return parts;
+}
+
+function joinPath(parts                   )         {
+  return parts.join('.');
+}
+
+/** Paths of the members of a group as one would write them, those like `wanted` first. */
+function childPaths(group              , prefix        , wanted        )           {
+  var children = childrenOf(group);
+  var names           = [];
+  for (var index = 0; index < children.length; index++) names.push(children[index].name);
+  var near = candidatesFor(wanted, names);
+  for (var at = 0; at < near.length; at++) near[at] = prefix === '' ? near[at] : prefix + '.' + near[at];
+  return near;
+}
+
+/** Those of one name have different numbers. */
+function numbered(children                         , prefix        )           {
+  var paths           = [];
+  for (var index = 0; index < children.length; index++) {
+    paths.push((prefix === '' ? '' : prefix + '.') + children[index].propertyIndex);
+  }
+  return paths;
+}
+
 // src/engines/aerender/script/property-value.ts
 
 /** Values of properties. */
+
+/** Sets a property for the whole length of its layer; what moved it before does no more, with a warning. */
+function setProperty(session         , property          , value       )       {
+  if (property.propertyValueType === PropertyValueType.TEXT_DOCUMENT) {
+    disableExpression(session, property);
+    changeText(property                                   , function (document) {
+      setText(document, String(value));
+    });
+    return;
+  }
+  var converted = convert(property, value);
+  checkRange(property, converted);
+  if (property.isSeparationLeader && property.dimensionsSeparated && converted instanceof Array) {
+    for (var dimension = 0; dimension < converted.length; dimension++) {
+      replaceValue(
+        session,
+        property.getSeparationFollower(dimension)                       ,
+        converted[dimension]
+      );
+    }
+    return;
+  }
+  replaceValue(session, property, converted);
+}
+
+function replaceValue(session         , property          , value         )       {
+  disableExpression(session, property);
+  if (property.numKeys > 0) {
+    for (var key = property.numKeys; key >= 1; key--) property.removeKey(key);
+    warn(session, 'the keyframes of ' + quote(property.name) + ' are removed: the input is one value');
+  }
+  try {
+    property.setValue(value);
+  } catch (error) {
+    fail('TEMPLATE_INVALID', quote(property.name) + ' cannot be set: ' + messageOf(error));
+  }
+}
 
 /** An expression would overrule what is set. */
 function disableExpression(
   session         ,
   property
 )       {
-  if (!property.expressionEnabled) return;
+  if (!property.expressionEnabled || !property.expression) return;
   property.expressionEnabled = false;
   warn(session, 'the expression of ' + quote(property.name) + ' is disabled: it would overrule the input');
+}
+
+/** The value as the property takes it. TEMPLATE_INVALID for a property of another kind. */
+function convert(property          , value       )                    {
+  var type = property.propertyValueType;
+  if (type === PropertyValueType.COLOR) return colorValue(property, value);
+  if (
+    type === PropertyValueType.OneD ||
+    type === PropertyValueType.LAYER_INDEX ||
+    type === PropertyValueType.MASK_INDEX
+  ) {
+    return numberValue(property, value);
+  }
+  if (type === PropertyValueType.TwoD || type === PropertyValueType.ThreeD)
+    return pointValue(property, value, true);
+  if (type === PropertyValueType.TwoD_SPATIAL || type === PropertyValueType.ThreeD_SPATIAL) {
+    return pointValue(property, value, false);
+  }
+  return fail('TEMPLATE_INVALID', quote(property.name) + ' is of a kind that no input has');
+}
+
+function numberValue(property          , value       )         {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  if (typeof value === 'string') {
+    var number = parseNumber(value);
+    if (number !== null) return number;
+  }
+  return unsuitable(property, value, 'a number');
+}
+
+function colorValue(property          , value       )           {
+  if (value instanceof Array) return [value[0], value[1], value[2], value[3]];
+  var match = typeof value === 'string' ? /^#([0-9a-fA-F]{6})([0-9a-fA-F]{2})?$/.exec(value) : null;
+  if (match === null) return unsuitable(property, value, 'a colour');
+  var color           = [];
+  var digits = match[1] + (match[2] ? match[2] : 'ff');
+  for (var at = 0; at < 8; at += 2) color.push(parseInt(digits.substr(at, 2), 16) / 255);
+  return color;
+}
+
+/** "12, 34" or, where that has a sense (a scale), one number for all dimensions. What is not given stays. */
+function pointValue(property          , value       , takesOne         )           {
+  var current = property.value            ;
+  var parts           = [];
+  var texts = typeof value === 'string' ? value.split(',') : [];
+  for (var at = 0; at < texts.length; at++) {
+    var number = parseNumber(texts[at]);
+    if (number === null) return unsuitable(property, value, 'numbers with commas between them');
+    parts.push(number);
+  }
+  if (typeof value === 'number') parts = [value];
+  if (parts.length === 1 && takesOne) {
+    while (parts.length < current.length) parts.push(parts[0]);
+  }
+  if (parts.length < 2 || parts.length > current.length) {
+    return unsuitable(property, value, current.length + ' numbers with commas between them');
+  }
+  return parts.concat(current.slice(parts.length));
+}
+
+/** A decimal number, or null. */
+function parseNumber(text        )                {
+  return /^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?\s*$/.test(text) ? Number(text) : null;
+}
+
+/** After Effects would refuse it with a message in the language of the machine, or silently take the nearest. */
+function checkRange(property          , value                   )       {
+  if (property.propertyValueType === PropertyValueType.COLOR) return;
+  var numbers = value instanceof Array ? value : [value];
+  for (var index = 0; index < numbers.length; index++) {
+    if (property.hasMin && numbers[index] < property.minValue) {
+      fail(
+        'INPUT_INVALID',
+        quote(property.name) + ' takes ' + property.minValue + ' or more, not ' + numbers[index]
+      );
+    }
+    if (property.hasMax && numbers[index] > property.maxValue) {
+      fail(
+        'INPUT_INVALID',
+        quote(property.name) + ' takes at most ' + property.maxValue + ', not ' + numbers[index]
+      );
+    }
+  }
+}
+
+function unsuitable(property          , value       , wanted        )        {
+  return fail(
+    'TEMPLATE_INVALID',
+    quote(property.name) + ' takes ' + wanted + ', not ' + quote(String(value))
+  );
+}
+
+// src/engines/aerender/script/color.ts
+
+/** Colours of text, solids and shape layers. */
+
+/** What has a colour in a shape layer: match names of the group, of its colour and of its opacity. */
+var FILL = {
+  group: 'ADBE Vector Graphic - Fill',
+  color: 'ADBE Vector Fill Color',
+  opacity: 'ADBE Vector Fill Opacity'
+};
+var STROKE = {
+  group: 'ADBE Vector Graphic - Stroke',
+  color: 'ADBE Vector Stroke Color',
+  opacity: 'ADBE Vector Stroke Opacity'
+};
+
+/** Sets the property that the template names, or what has a colour by the kind of the layer. */
+function bindColor(session         , layer       , operation                      )       {
+  var text = sourceText(layer);
+  var source = sourceOf(layer);
+  if (operation.property !== null) {
+    setProperty(session, findProperty(layer, operation.property), operation.color);
+  } else if (layer.property('ADBE Root Vectors Group')) {
+    colorShapes(session, layer, operation);
+  } else if (operation.shape !== null || operation.stroke) {
+    fail('AE_PROPERTY_NOT_FOUND', quote(layer.name) + ' is no shape layer');
+  } else if (text !== null) {
+    colorText(session, text, operation.color);
+  } else if (source instanceof FootageItem && source.mainSource instanceof SolidSource) {
+    colorSolid(session, layer           , source, operation.color);
+  } else {
+    fail(
+      'AE_PROPERTY_NOT_FOUND',
+      'layer ' + quote(layer.name) + ' has no colour of its own; name a property, such as Effects.Fill.Color',
+      colorPaths(layer)
+    );
+  }
+}
+
+function colorText(session         , property                      , color      )       {
+  changeText(property, function (document) {
+    document.applyFill = true;
+    document.fillColor = [color[0], color[1], color[2]];
+  });
+  warnOfAlpha(session, color, 'text');
+}
+
+/** A solid may be shown by several layers, of which only this one changes. */
+function colorSolid(session         , layer         , solid             , color      )       {
+  if (isShownElsewhere(layer, solid)) {
+    // There is no other way to make a solid than with a layer of its own.
+    var made = layer.containingComp.layers.addSolid(
+      [color[0], color[1], color[2]],
+      solid.name,
+      solid.width,
+      solid.height,
+      solid.pixelAspect,
+      layer.containingComp.duration
+    );
+    layer.replaceSource(made.source          , false);
+    made.remove();
+  } else {
+    (solid.mainSource               ).color = [color[0], color[1], color[2]];
+  }
+  warnOfAlpha(session, color, 'solid');
+}
+
+function isShownElsewhere(layer       , solid             )          {
+  var compositions = allCompositions();
+  for (var next = 0; next < compositions.length; next++) {
+    for (var index = 1; index <= compositions[next].numLayers; index++) {
+      var other = compositions[next].layer(index);
+      var source = sourceOf(other);
+      var isSame = other.index === layer.index && compositions[next].id === layer.containingComp.id;
+      if (source !== null && source.id === solid.id && !isSame) return true;
+    }
+  }
+  return false;
+}
+
+function colorShapes(session         , layer       , operation                      )       {
+  var contents = layer.property('ADBE Root Vectors Group')                           ;
+  var kind = operation.stroke ? STROKE : FILL;
+  var painted                 = [];
+  var groups           = [];
+  collectPaints(contents, kind.group, operation.shape, operation.shape === null, painted, groups);
+  if (painted.length === 0) {
+    fail(
+      'AE_PROPERTY_NOT_FOUND',
+      'layer ' +
+        quote(layer.name) +
+        (operation.stroke ? ' has no stroke' : ' has no fill') +
+        ' of one colour' +
+        (operation.shape === null ? '' : ' in a group ' + quote(operation.shape)),
+      candidatesFor(operation.shape === null ? '' : operation.shape, groups)
+    );
+  }
+  for (var index = 0; index < painted.length; index++) {
+    setProperty(session, painted[index].property(kind.color)            , operation.color);
+    // Without transparency in the input, that of the project stays.
+    if (operation.color[3] < 1) {
+      setProperty(session, painted[index].property(kind.opacity)            , operation.color[3] * 100);
+    }
+  }
+}
+
+/** Fills or strokes of a shape layer, at all depths; those in the group `shape` or of that name. */
+function collectPaints(
+  group              ,
+  matchName        ,
+  shape               ,
+  isInside         ,
+  painted                ,
+  groups
+)       {
+  var children = childrenOf(group);
+  for (var index = 0; index < children.length; index++) {
+    var child = children[index];
+    var isMeant = isInside || child.name === shape;
+    if (child.matchName === matchName) {
+      if (isMeant) painted.push(child);
+    } else if (child.propertyType !== PropertyType.PROPERTY) {
+      if (child.matchName === 'ADBE Vector Group') groups.push(child.name);
+      collectPaints(child, matchName, shape, isMeant, painted, groups);
+    }
+  }
+}
+
+/** Paths of the colours among the effects of a layer, for messages. */
+function colorPaths(layer       )           {
+  var paths           = [];
+  var parade = layer.property('ADBE Effect Parade')                                  ;
+  var effects = parade ? childrenOf(parade) : [];
+  for (var index = 0; index < effects.length; index++) {
+    var values = childrenOf(effects[index]);
+    for (var at = 0; at < values.length; at++) {
+      if ((values[at]            ).propertyValueType === PropertyValueType.COLOR) {
+        paths.push('Effects.' + effects[index].name + '.' + values[at].name);
+      }
+    }
+  }
+  return paths.slice(0, 20);
+}
+
+function warnOfAlpha(session         , color      , kind        )       {
+  if (color[3] < 1) warn(session, 'the colour of a ' + kind + ' cannot be transparent');
+}
+
+// src/engines/aerender/script/footage-fit.ts
+
+/** Puts a picture of another size where the one before was: same rectangle, whatever moves, turns or scales it. */
+
+/** Where a layer shows its source. */
+
+/** The values of a property: of all keyframes, or the one. */
+
+/** How pixels of the old picture come from those of the new: old = origin + new * factor. */
+
+/** Pixels by which a picture may exceed its place: rounding. */
+var PICTURE_TOLERANCE = 0.5;
+
+/** To be called before the source is replaced. */
+function placeOf(layer         )               {
+  var source = layer.source          ;
+  var hasPicture = source.hasVideo && layer.width > 0 && layer.height > 0;
+  return {
+    width: hasPicture ? layer.width : 0,
+    height: hasPicture ? layer.height : 0,
+    pixelAspect: hasPicture && source.pixelAspect > 0 ? source.pixelAspect : 1,
+    scale: readTrack(layer, 'ADBE Scale'),
+    anchor: readTrack(layer, 'ADBE Anchor Point')
+  };
+}
+
+/** To be called after the source is replaced: sets anchor point, scale and masks. Sounds have none. */
+function fitPicture(session         , layer         , place              , fit     )       {
+  var source = layer.source          ;
+  if (place.width === 0 || !source.hasVideo || !(layer.width > 0) || !(layer.height > 0)) return;
+  var newAspect = source.pixelAspect > 0 ? source.pixelAspect : 1;
+  var factor = fitFactors(
+    fit,
+    [place.width * place.pixelAspect, place.height],
+    [layer.width * newAspect, layer.height]
+  );
+  var mapping          = {
+    origin: [0, 0],
+    factor: [(factor[0] * newAspect) / place.pixelAspect, factor[1]]
+  };
+  mapping.origin[0] = (place.width - layer.width * mapping.factor[0]) / 2;
+  mapping.origin[1] = (place.height - layer.height * mapping.factor[1]) / 2;
+  writeTrack(session, layer, 'ADBE Anchor Point', place.anchor, function (value) {
+    return withRest(toNew(mapping, value), value);
+  });
+  writeTrack(session, layer, 'ADBE Scale', place.scale, function (value) {
+    return withRest([value[0] * factor[0], value[1] * factor[1]], value);
+  });
+  moveMasks(session, layer, mapping);
+  if (fit === 'cover') cropTo(session, layer, mapping, place);
+}
+
+/** How much larger than its pixels (which are square here) the picture is shown. */
+function fitFactors(fit     , room       , picture       )        {
+  var horizontal = room[0] / picture[0];
+  var vertical = room[1] / picture[1];
+  if (fit === 'stretch') return [horizontal, vertical];
+  var factor = 1;
+  if (fit === 'contain') factor = Math.min(horizontal, vertical);
+  if (fit === 'cover') factor = Math.max(horizontal, vertical);
+  return [factor, factor];
+}
+
+/** A point of the old picture in the new one. */
+function toNew(mapping         , point                   )        {
+  return [
+    (point[0] - mapping.origin[0]) / mapping.factor[0],
+    (point[1] - mapping.origin[1]) / mapping.factor[1]
+  ];
+}
+
+/** Third dimension as it was. */
+function withRest(point       , value                   )           {
+  return ([]            ).concat(point, value.slice(2));
+}
+
+function transformProperty(layer       , matchName        )           {
+  return (layer.property('ADBE Transform Group')                 ).property(matchName)                       ;
+}
+
+/** Values without expressions: what an expression does with them, it does with others. */
+function readTrack(layer       , matchName        )        {
+  var property = transformProperty(layer, matchName);
+  var values             = [];
+  for (var key = 1; key <= property.numKeys; key++) values.push(property.keyValue(key)            );
+  if (property.numKeys === 0) values.push(property.valueAtTime(layer.inPoint, true)            );
+  return { values: values, isKeyed: property.numKeys > 0 };
+}
+
+function writeTrack(
+  session         ,
+  layer       ,
+  matchName        ,
+  track       ,
+  change
+)       {
+  var property = transformProperty(layer, matchName);
+  if (property.expressionEnabled && property.expression) {
+    warn(
+      session,
+      quote(layer.name) +
+        ': an expression sets ' +
+        quote(property.name) +
+        '; a picture of another size may be misplaced'
+    );
+  }
+  if (!track.isKeyed) {
+    property.setValue(change(track.values[0]));
+    return;
+  }
+  for (var key = 1; key <= track.values.length; key++)
+    property.setValueAtKey(key, change(track.values[key - 1]));
+}
+
+/** Masks are in pixels of the picture: they stay where they were in the composition. */
+function moveMasks(session         , layer       , mapping         )       {
+  var masks = masksOf(layer);
+  for (var index = 0; index < masks.length; index++) {
+    try {
+      var path = masks[index].property('ADBE Mask Shape')                            ;
+      if (path.numKeys === 0) path.setValue(movedShape(path.value, mapping));
+      for (var key = 1; key <= path.numKeys; key++) {
+        path.setValueAtKey(key, movedShape(path.keyValue(key), mapping));
+      }
+    } catch (error) {
+      warn(session, 'a mask of ' + quote(layer.name) + ' stays as it was: ' + messageOf(error));
+    }
+  }
+}
+
+function movedShape(shape       , mapping         )        {
+  var moved = new Shape();
+  moved.closed = shape.closed;
+  moved.vertices = movedPoints(shape.vertices           , mapping, true);
+  moved.inTangents = movedPoints(shape.inTangents           , mapping, false);
+  moved.outTangents = movedPoints(shape.outTangents           , mapping, false);
+  return moved;
+}
+
+/** Tangents are relative to their points: only their length changes. */
+function movedPoints(points                  , mapping         , isPlace         )          {
+  var moved          = [];
+  for (var index = 0; index < points.length; index++) {
+    var relative        = [points[index][0] / mapping.factor[0], points[index][1] / mapping.factor[1]];
+    moved.push(isPlace ? toNew(mapping, points[index]) : relative);
+  }
+  return moved;
+}
+
+/** What a covering picture exceeds its place by is masked out. */
+function cropTo(session         , layer         , mapping         , place              )       {
+  var corner = toNew(mapping, [0, 0]);
+  var opposite = toNew(mapping, [place.width, place.height]);
+  if (corner[0] < PICTURE_TOLERANCE && corner[1] < PICTURE_TOLERANCE) return;
+  try {
+    var parade = layer.property('ADBE Mask Parade')                 ;
+    var others = masksOf(layer).length;
+    var mask = parade.addProperty('ADBE Mask Atom')                                ;
+    var shape = new Shape();
+    shape.vertices = [corner, [opposite[0], corner[1]], opposite, [corner[0], opposite[1]]];
+    shape.closed = true;
+    (mask.property('ADBE Mask Shape')                            ).setValue(shape);
+    if (others > 0) mask.maskMode = MaskMode.INTERSECT;
+  } catch (error) {
+    warn(session, quote(layer.name) + ' covers more than its place: ' + messageOf(error));
+  }
+}
+
+function masksOf(layer       )                 {
+  var parade = layer.property('ADBE Mask Parade')                                  ;
+  return parade ? childrenOf(parade) : [];
+}
+
+// src/engines/aerender/script/footage.ts
+
+/** Pictures, videos and sounds in the place of others. */
+
+/** Replaces the source of a layer, or an item of the project in all layers that show it. */
+function bindFootage(session         , operation                        )       {
+  var layers          = [];
+  if (operation.layer !== null) {
+    layers.push(findLayer(session.composition, operation.layer));
+    if (sourceOf(layers[0]) === null) {
+      fail('AE_LAYER_NOT_FOUND', quote(layers[0].name) + ' shows no footage that could be replaced');
+    }
+  }
+  var old =
+    operation.layer === null
+      ? findItem(String(operation.item), allSources(), 'item', 'AE_LAYER_NOT_FOUND')
+      : null;
+  if (old !== null) layers = layersShowing(old);
+  var before                                                      = [];
+  var index = 0;
+  for (; index < layers.length; index++) {
+    before.push({
+      name: layers[index].name,
+      place: placeOf(layers[index]           ),
+      span: spanOf(layers[index])
+    });
+  }
+  var source = old instanceof FootageItem ? replaceItem(old, operation.file) : importFile(session, operation);
+  for (index = 0; index < layers.length; index++) {
+    var layer = layers[index]           ;
+    if (!(old instanceof FootageItem)) layer.replaceSource(source, false);
+    // A layer without a name of its own is called like its source; other bindings and expressions know the old name.
+    if (layer.name !== before[index].name) layer.name = before[index].name;
+    fitPicture(session, layer, before[index].place, operation.fit);
+    fitTime(session, layer, before[index].span, source, operation.time);
+  }
+}
+
+/** Layers of all compositions that show the item, unlocked. */
+function layersShowing(item        )          {
+  var found          = [];
+  var compositions = allCompositions();
+  for (var next = 0; next < compositions.length; next++) {
+    for (var index = 1; index <= compositions[next].numLayers; index++) {
+      var layer = compositions[next].layer(index);
+      var source = sourceOf(layer);
+      if (source === null || source.id !== item.id) continue;
+      if (layer.locked) layer.locked = false;
+      found.push(layer);
+    }
+  }
+  return found;
+}
+
+function replaceItem(item             , path        )              {
+  var name = item.name;
+  try {
+    item.replace(existing(path));
+  } catch (error) {
+    fail('MEDIA_INVALID', 'After Effects cannot read ' + path + ': ' + messageOf(error));
+  }
+  if (item.name !== name) item.name = name;
+  return item;
+}
+
+/** The file as footage; once for all bindings that treat its time alike, because loops are set for the item. */
+function importFile(session         , operation                        )              {
+  var path = operation.file;
+  var key = (operation.time === 'loop' ? 'loop ' : 'once ') + path;
+  if (session.imported[key]) return session.imported[key];
+  var file = existing(path);
+  var item          = null;
+  try {
+    var options = new ImportOptions(file);
+    // A picture with layers could become a composition, and one with a number in its name a sequence.
+    options.sequence = false;
+    if (options.canImportAs(ImportAsType.FOOTAGE)) options.importAs = ImportAsType.FOOTAGE;
+    item = app.project.importFile(options);
+  } catch (error) {
+    fail('MEDIA_INVALID', 'After Effects cannot import ' + path + ': ' + messageOf(error));
+  }
+  if (!(item instanceof FootageItem))
+    return fail('MEDIA_INVALID', 'After Effects takes ' + path + ' for no footage');
+  session.imported[key] = item;
+  return item;
+}
+
+function existing(path        )       {
+  var file = fileAt(path);
+  if (!file.exists) fail('MEDIA_INVALID', 'there is no file ' + path);
+  return file;
+}
+
+// src/engines/aerender/script/layer-switches.ts
+
+/** Layers on and off, other compositions in them, and expressions of the template. */
+
+/** Shows or hides a layer, with its sound. What is shown gets no sound that the project does not give it. */
+function bindVisible(layer       , isVisible         )       {
+  var sounding = layer instanceof AVLayer && layer.hasAudio ? layer : null;
+  if (layer.hasVideo || sounding === null) layer.enabled = isVisible;
+  if (sounding !== null && (!isVisible || !layer.hasVideo)) sounding.audioEnabled = isVisible;
+}
+
+/** Lets a layer show a composition. */
+function bindSource(layer       , address        )       {
+  var composition = findComposition(address);
+  if (sourceOf(layer) === null) {
+    fail('AE_LAYER_NOT_FOUND', quote(layer.name) + ' shows no composition that could be replaced');
+  }
+  var inside = compositionTree(composition);
+  for (var index = 0; index < inside.length; index++) {
+    if (inside[index].id === layer.containingComp.id) {
+      fail('TEMPLATE_INVALID', quote(composition.name) + ' contains the layer that should show it');
+    }
+  }
+  var name = layer.name;
+  (layer           ).replaceSource(composition, false);
+  // A layer without a name of its own is called like its source; other bindings and expressions know the old name.
+  if (layer.name !== name) layer.name = name;
+}
+
+/** Sets an expression that the author of the template wrote. */
+function bindExpression(layer       , path        , expression        )       {
+  var property = findProperty(layer, path);
+  if (!property.canSetExpression) fail('TEMPLATE_INVALID', quote(property.name) + ' takes no expression');
+  try {
+    property.expression = expression;
+    if (expression !== '') property.expressionEnabled = true;
+  } catch (error) {
+    fail('AE_SCRIPT_ERROR', 'the expression of ' + quote(property.name) + ' is wrong: ' + messageOf(error));
+  }
+  if (property.expressionError) {
+    fail(
+      'AE_SCRIPT_ERROR',
+      'the expression of ' + quote(property.name) + ' is wrong: ' + property.expressionError
+    );
+  }
 }
 
 // src/engines/aerender/script/text-shrink.ts
@@ -524,7 +1598,7 @@ var SMALLEST = 0.1;
 /** Halvings of the range of sizes: 0.9 / 2^9 is less than 0.2 % of the size. */
 var STEPS = 9;
 /** Pixels by which a rectangle may exceed its room: rounding. */
-var TOLERANCE = 0.5;
+var TEXT_TOLERANCE = 0.5;
 /** A box that no text fills, for measuring: After Effects leaves out lines below a box, and measures what is left. */
 var TALL = 30000;
 
@@ -589,7 +1663,7 @@ function fitsAt(
     document.boxTextSize = [room.width, room.height];
     writeDocument(property, key, document);
   }
-  return rectangle.width <= room.width + TOLERANCE && rectangle.height <= room.height + TOLERANCE;
+  return rectangle.width <= room.width + TEXT_TOLERANCE && rectangle.height <= room.height + TEXT_TOLERANCE;
 }
 
 /** The document with the factor applied to the designed size, and to a line spacing that does not follow the size. */
@@ -597,15 +1671,6 @@ function scaled(document              , designed              , factor        ) 
   document.fontSize = designed.fontSize * factor;
   if (designed.autoLeading === false && designed.leading > 0) document.leading = designed.leading * factor;
   return document;
-}
-
-function documentAt(property                      , key        )               {
-  return key === 0 ? property.value : property.keyValue(key);
-}
-
-function writeDocument(property                      , key        , document              )       {
-  if (key === 0) property.setValue(document);
-  else property.setValueAtKey(key, document);
 }
 
 /**
@@ -681,26 +1746,6 @@ function bindText(session         , layer       , operation                     
   }
 }
 
-/** After Effects ends lines with a carriage return. */
-function setText(document              , text        )       {
-  document.text = text.replace(/\r\n|\n/g, '\r');
-}
-
-/** Changes the text document, or those of all keyframes. */
-function changeText(property                      , change                                  )       {
-  var document              ;
-  if (property.numKeys === 0) {
-    document = property.value;
-    change(document);
-    property.setValue(document);
-  }
-  for (var key = 1; key <= property.numKeys; key++) {
-    document = property.keyValue(key);
-    change(document);
-    property.setValueAtKey(key, document);
-  }
-}
-
 /** The Source Text of a text layer. AE_LAYER_NOT_FOUND, with the text layers beside it, for any other layer. */
 function textProperty(layer       )                       {
   var property = sourceText(layer);
@@ -717,14 +1762,6 @@ function textProperty(layer       )                       {
   );
 }
 
-/** The Source Text, or null where there is none. */
-function sourceText(layer       )                              {
-  var group = layer.property('ADBE Text Properties')                        ;
-  if (!group) return null;
-  var property = group.property('ADBE Text Document')                                          ;
-  return property ? property : null;
-}
-
 function justification(align                                         )                         {
   if (align === 'left') return ParagraphJustification.LEFT_JUSTIFY;
   if (align === 'center') return ParagraphJustification.CENTER_JUSTIFY;
@@ -738,11 +1775,96 @@ function justification(align                                         )          
 
 /** Carries out one operation. */
 function runOperation(session         , operation               )       {
-  if (operation.op === 'text') {
-    bindText(session, findLayer(session.composition, operation.layer), operation);
+  if (operation.op === 'footage') {
+    bindFootage(session, operation);
     return;
   }
-  fail('AE_SCRIPT_ERROR', 'unknown operation');
+  var layer = findLayer(session.composition, operation.layer);
+  if (operation.op === 'text') bindText(session, layer, operation);
+  else if (operation.op === 'color') bindColor(session, layer, operation);
+  else if (operation.op === 'property') {
+    setProperty(session, findProperty(layer, operation.property), operation.value);
+  } else if (operation.op === 'visible') bindVisible(layer, operation.visible);
+  else if (operation.op === 'source') bindSource(layer, operation.composition);
+  else if (operation.op === 'expression') bindExpression(layer, operation.property, operation.expression);
+  else fail('AE_SCRIPT_ERROR', 'the data file has an operation that this script does not know');
+}
+
+// src/engines/aerender/script/template-scripts.ts
+
+/** The template's own scripts. */
+
+/** Runs them in order; they see `flatrender`. Their errors end the run, with file and line. */
+function runScripts(session         )       {
+  var scripts = session.data.scripts;
+  if (scripts.length === 0) return;
+  $.global.flatrender = {
+    inputs: session.data.inputs,
+    composition: session.composition,
+    project: app.project
+  };
+  for (var index = 0; index < scripts.length; index++) {
+    announce(session, 'scripts[' + index + ']', 'scripts[' + index + ']');
+    runScript(scripts[index]);
+  }
+}
+
+function runScript(path        )       {
+  var file = fileAt(path);
+  if (!file.exists) throw failure('AE_SCRIPT_ERROR', 'there is no script ' + path);
+  try {
+    $.evalFile(file);
+  } catch (error) {
+    var thrown = toFailure(error);
+    var made = failure('AE_SCRIPT_ERROR', 'the script of the template failed: ' + messageOf(error));
+    // Where it says no file it is the script itself: what it includes says its own.
+    made.file = thrown.file === null ? path : thrown.file;
+    made.line = thrown.line;
+    throw made;
+  }
+}
+
+// src/engines/aerender/script/unique-name.ts
+
+/** The name by which aerender finds the composition. */
+
+/** What every command line carries unchanged. */
+var PLAIN = /^[A-Za-z0-9][A-Za-z0-9 _.-]*$/;
+/** Tries; a project with so many names of ours is not one. */
+var MAX_TRIES = 1000;
+
+/**
+ * aerender knows compositions by their name alone. One that another item or a layer has as well may be the wrong one
+ * (https://github.com/inlife/nexrender/issues/896), and one that is not plain ASCII may not arrive. The composition is
+ * then rendered under another name: as a copy, because expressions may ask for the old one.
+ */
+function makeNameUnique(session         )       {
+  var composition = session.composition;
+  if (PLAIN.test(composition.name) && countNames(composition.name) === 1) return;
+  var name = 'flatrender';
+  for (var next = 2; next < MAX_TRIES && countNames(name) > 0; next++) name = 'flatrender ' + next;
+  try {
+    session.composition = composition.duplicate();
+  } catch (error) {
+    warn(session, 'the composition could not be copied and is renamed: ' + messageOf(error));
+  }
+  session.composition.name = name;
+}
+
+/** Items and layers of that name. */
+function countNames(name        )         {
+  var count = 0;
+  var index = 1;
+  for (; index <= app.project.numItems; index++) {
+    if (app.project.item(index).name === name) count++;
+  }
+  var compositions = allCompositions();
+  for (var next = 0; next < compositions.length; next++) {
+    for (index = 1; index <= compositions[next].numLayers; index++) {
+      if (compositions[next].layer(index).name === name) count++;
+    }
+  }
+  return count;
 }
 
 // src/engines/aerender/script/bind-project.ts
@@ -769,16 +1891,27 @@ function bindProject(directory        , data          , report        )       {
     announce(session, data.operations[index].at, data.operations[index].at);
     runOperation(session, data.operations[index]);
   }
+  runScripts(session);
+  announce(session, 'check', null);
+  if (data.durationSeconds === null) wholeWorkArea(session.composition);
+  else setDuration(session, session.composition, data.durationSeconds);
+  var files = missingFootage(session);
+  if (files.length > 0 && data.missingFootage === 'refuse') throw footageFailure(files);
+  var fonts = usedFonts(session);
+  var lacking = missingFonts(session, fonts);
+  if (lacking.length > 0 && data.missingFonts === 'refuse') throw fontFailure(lacking);
+  makeNameUnique(session);
   announce(session, 'save', null);
   saveProject(data.saveTo);
+  // The queue is empty again in the file: what is added to it here is not saved.
   announce(session, 'describe', null);
   readTemplates(session);
   report.done = {
     ok: true,
     composition: describeComposition(session.composition),
-    missingFootage: [],
-    missingFonts: [],
-    fonts: []
+    missingFootage: files,
+    missingFonts: lacking,
+    fonts: fonts
   };
 }
 

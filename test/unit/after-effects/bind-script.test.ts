@@ -23,7 +23,7 @@ test('the shipped script is ECMAScript 3 of ASCII characters', () => {
 });
 
 test('the shipped script evaluates no text and opens no dialog', () => {
-  const code = shipped.replaceAll(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, '');
+  const code = shipped.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
   assert.doesNotMatch(code, /\b(eval|Function|alert|confirm|prompt|scheduleTask|executeCommand|system)\s*\(/);
   assert.doesNotMatch(code, /WithDialog|openDlg|saveDlg|openDialog|saveDialog/);
 });

@@ -1,11 +1,15 @@
 /** The steps, from the project of the bundle to the saved copy. */
 import type { BindData } from '../bind-data.ts';
+import { fontFailure, footageFailure, missingFonts, missingFootage, usedFonts } from './checks.ts';
 import { describeComposition, readTemplates } from './describe.ts';
+import { setDuration, wholeWorkArea } from './duration.ts';
 import { fail, messageOf } from './failure.ts';
 import { fileAt } from './files.ts';
 import { findComposition } from './items.ts';
 import { runOperation } from './operations.ts';
 import { announce, type Report, type Session } from './session.ts';
+import { runScripts } from './template-scripts.ts';
+import { makeNameUnique } from './unique-name.ts';
 
 /** Leaves the copy saved and open, and what there is to say in `report`. Throws what goes wrong. */
 export function bindProject(directory: string, data: BindData, report: Report): void {
@@ -27,16 +31,27 @@ export function bindProject(directory: string, data: BindData, report: Report): 
     announce(session, data.operations[index].at, data.operations[index].at);
     runOperation(session, data.operations[index]);
   }
+  runScripts(session);
+  announce(session, 'check', null);
+  if (data.durationSeconds === null) wholeWorkArea(session.composition);
+  else setDuration(session, session.composition, data.durationSeconds);
+  var files = missingFootage(session);
+  if (files.length > 0 && data.missingFootage === 'refuse') throw footageFailure(files);
+  var fonts = usedFonts(session);
+  var lacking = missingFonts(session, fonts);
+  if (lacking.length > 0 && data.missingFonts === 'refuse') throw fontFailure(lacking);
+  makeNameUnique(session);
   announce(session, 'save', null);
   saveProject(data.saveTo);
+  // The queue is empty again in the file: what is added to it here is not saved.
   announce(session, 'describe', null);
   readTemplates(session);
   report.done = {
     ok: true,
     composition: describeComposition(session.composition),
-    missingFootage: [],
-    missingFonts: [],
-    fonts: []
+    missingFootage: files,
+    missingFonts: lacking,
+    fonts: fonts
   };
 }
 

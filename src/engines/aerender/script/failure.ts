@@ -7,10 +7,10 @@ export interface Failure {
   readonly code: BindErrorCode;
   readonly message: string;
   readonly candidates: readonly string[];
-  readonly file: string | null;
-  readonly line: number | null;
-  readonly missingFootage: readonly MissingFootage[];
-  readonly missingFonts: readonly string[];
+  file: string | null;
+  line: number | null;
+  missingFootage: readonly MissingFootage[];
+  missingFonts: readonly string[];
 }
 
 /** Ends the script with this error. */
@@ -37,22 +37,11 @@ export function toFailure(error: unknown): Failure {
   var thrown = error as { isFailure?: boolean; fileName?: unknown; line?: unknown } | null;
   if (thrown !== null && typeof thrown === 'object' && thrown.isFailure === true) return error as Failure;
   var made = failure('AE_SCRIPT_ERROR', messageOf(error));
-  var line = null;
-  var file = null;
   if (thrown !== null && typeof thrown === 'object') {
-    if (typeof thrown.line === 'number') line = thrown.line;
-    if (thrown.fileName) file = String(thrown.fileName);
+    if (typeof thrown.line === 'number') made.line = thrown.line;
+    if (thrown.fileName) made.file = String(thrown.fileName);
   }
-  return {
-    isFailure: true,
-    code: made.code,
-    message: made.message,
-    candidates: made.candidates,
-    file: file,
-    line: line,
-    missingFootage: made.missingFootage,
-    missingFonts: made.missingFonts
-  };
+  return made;
 }
 
 /** The message of any thrown value, on one line. */

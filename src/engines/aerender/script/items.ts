@@ -15,12 +15,12 @@ export function allCompositions(): CompItem[] {
   return found;
 }
 
-/** All footage of the project: files, solids and placeholders. */
-export function allFootage(): FootageItem[] {
-  var found: FootageItem[] = [];
+/** What layers can show. */
+export function allSources(): AVItem[] {
+  var found: AVItem[] = [];
   for (var index = 1; index <= app.project.numItems; index++) {
     var item = app.project.item(index);
-    if (item instanceof FootageItem) found.push(item);
+    if (item instanceof CompItem || item instanceof FootageItem) found.push(item);
   }
   return found;
 }

@@ -4,11 +4,10 @@ import { fail, quote } from './failure.ts';
 import { findComposition } from './items.ts';
 import { candidatesFor } from './names.ts';
 
-/** A layer and how messages call it: the layers that lead to it from the rendered composition, then its own name. */
-interface Place {
-  readonly layer: Layer;
-  readonly path: string;
-}
+/** Of "Precomp/Precomp/Layer": every split of it is tried. */
+var MAX_PARTS = 16;
+/** Names in a message. */
+var MAX_LISTED = 20;
 
 /**
  * The one layer of that address, unlocked. A name is looked for in the composition that the address names or else in the
@@ -19,7 +18,7 @@ export function findLayer(rendered: CompItem, address: LayerAddress): Layer {
   var layer =
     typeof address.layer === 'number'
       ? layerByNumber(composition, address.layer)
-      : layerByName(composition, address.layer);
+      : layerByName(composition, address.composition !== null, address.layer);
   if (layer.locked) layer.locked = false;
   return layer;
 }
@@ -63,66 +62,82 @@ function layerByNumber(composition: CompItem, number: number): Layer {
   );
 }
 
-function layerByName(composition: CompItem, name: string): Layer {
-  var found = placesIn(composition, '', name);
-  if (found.length === 0) {
-    var tree = compositionTree(composition);
-    // The paths of layers in these go through layers of the composition, but a name need not spell them out.
-    for (var index = 1; index < tree.length; index++) {
-      append(found, placesIn(tree[index], tree[index].name + '/', name));
-    }
-  }
-  found = withoutRepeats(found);
-  if (found.length === 1) return found[0].layer;
+/**
+ * In the order in which `template validate` looks: the composition itself, those within (unless the template names the
+ * composition), "Precomp/Layer".
+ */
+function layerByName(composition: CompItem, isNamed: boolean, name: string): Layer {
+  var tree = compositionTree(composition);
+  var found = namedLayers(composition, name);
+  var isDeeper = found.length === 0 && !isNamed;
+  for (var index = 1; isDeeper && index < tree.length; index++) append(found, namedLayers(tree[index], name));
+  if (found.length === 0) found = withoutRepeats(layersByPath(composition, name));
+  if (found.length === 1) return found[0];
   if (found.length === 0) {
     fail(
       'AE_LAYER_NOT_FOUND',
       'there is no layer ' + quote(name) + ' in ' + quote(composition.name),
-      candidatesFor(name, layerNames(composition))
+      candidatesFor(name, layerNames(isNamed ? [composition] : tree))
     );
   }
   return fail(
     'AE_LAYER_NOT_FOUND',
     'there are ' + found.length + ' layers ' + quote(name) + ' in ' + quote(composition.name),
-    candidatesFor(name, describePlaces(found))
+    describeLayers(found)
   );
 }
 
-/** Layers of that name; if there is none, those that "Precomp/Layer" leads to. */
-function placesIn(composition: CompItem, prefix: string, name: string): Place[] {
-  var found: Place[] = [];
+function namedLayers(composition: CompItem, name: string): Layer[] {
+  var found: Layer[] = [];
   for (var index = 1; index <= composition.numLayers; index++) {
-    var layer = composition.layer(index);
-    if (layer.name === name) found.push({ layer: layer, path: prefix + name });
-  }
-  if (found.length > 0) return found;
-  for (var slash = name.indexOf('/'); slash !== -1; slash = name.indexOf('/', slash + 1)) {
-    append(found, placesBehind(composition, prefix, name.substring(0, slash), name.substring(slash + 1)));
+    if (composition.layer(index).name === name) found.push(composition.layer(index));
   }
   return found;
 }
 
-/** What `rest` leads to in the compositions behind the layers called `first`, or that show a composition called so. */
-function placesBehind(composition: CompItem, prefix: string, first: string, rest: string): Place[] {
-  var found: Place[] = [];
-  if (rest === '') return found;
-  for (var index = 1; index <= composition.numLayers; index++) {
-    var layer = composition.layer(index);
-    var source = compositionOf(layer);
-    if (source !== null && (layer.name === first || source.name === first)) {
-      append(found, placesIn(source, prefix + first + '/', rest));
+/** "Precomp/Layer": layers of the compositions that "Precomp", a layer or a composition within, leads to. */
+function layersByPath(outer: CompItem, path: string): Layer[] {
+  var found: Layer[] = [];
+  if (path.split('/').length > MAX_PARTS) return found;
+  for (var slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
+    var inner = compositionsCalled(outer, path.substring(0, slash));
+    var rest = path.substring(slash + 1);
+    for (var index = 0; index < inner.length; index++) {
+      var named = namedLayers(inner[index], rest);
+      if (named.length === 0 && inner[index].id !== outer.id) named = layersByPath(inner[index], rest);
+      append(found, named);
+    }
+  }
+  return found;
+}
+
+/** Compositions within, by their own name or by that of a layer that shows them. */
+function compositionsCalled(outer: CompItem, name: string): CompItem[] {
+  var tree = compositionTree(outer);
+  var found: CompItem[] = [];
+  var seen: Record<string, boolean> = {};
+  function add(composition: CompItem): void {
+    if (seen['id ' + composition.id] !== true) found.push(composition);
+    seen['id ' + composition.id] = true;
+  }
+  for (var next = 0; next < tree.length; next++) {
+    if (tree[next].name === name) add(tree[next]);
+    for (var index = 1; index <= tree[next].numLayers; index++) {
+      var layer = tree[next].layer(index);
+      var shown = layer.name === name ? compositionOf(layer) : null;
+      if (shown !== null) add(shown);
     }
   }
   return found;
 }
 
 /** One layer may be reached in several ways: its composition shown twice. */
-function withoutRepeats(places: readonly Place[]): Place[] {
-  var kept: Place[] = [];
+function withoutRepeats(layers: readonly Layer[]): Layer[] {
+  var kept: Layer[] = [];
   var seen: Record<string, boolean> = {};
-  for (var index = 0; index < places.length; index++) {
-    var key = layerKey(places[index].layer);
-    if (seen[key] !== true) kept.push(places[index]);
+  for (var index = 0; index < layers.length; index++) {
+    var key = layerKey(layers[index]);
+    if (seen[key] !== true) kept.push(layers[index]);
     seen[key] = true;
   }
   return kept;
@@ -134,36 +149,27 @@ export function layerKey(layer: Layer): string {
 }
 
 /** Two of one name in one composition differ by their number only. */
-function describePlaces(places: readonly Place[]): string[] {
+function describeLayers(layers: readonly Layer[]): string[] {
   var names: string[] = [];
-  for (var index = 0; index < places.length; index++) {
-    names.push(
-      places[index].path +
-        ' (number ' +
-        places[index].layer.index +
-        ' in ' +
-        places[index].layer.containingComp.name +
-        ')'
-    );
+  for (var index = 0; index < layers.length && index < MAX_LISTED; index++) {
+    names.push('number ' + layers[index].index + ' of ' + layers[index].containingComp.name);
   }
   return names;
 }
 
-/** All names that an address from this composition may have. */
-function layerNames(composition: CompItem): string[] {
+function layerNames(compositions: readonly CompItem[]): string[] {
   var names: string[] = [];
-  var tree = compositionTree(composition);
-  for (var next = 0; next < tree.length; next++) {
-    var prefix = next === 0 ? '' : tree[next].name + '/';
-    for (var index = 1; index <= tree[next].numLayers; index++)
-      names.push(prefix + tree[next].layer(index).name);
+  for (var next = 0; next < compositions.length; next++) {
+    for (var index = 1; index <= compositions[next].numLayers; index++) {
+      names.push(compositions[next].layer(index).name);
+    }
   }
   return names;
 }
 
 function numberedNames(composition: CompItem): string[] {
   var names: string[] = [];
-  for (var index = 1; index <= composition.numLayers && index <= 20; index++) {
+  for (var index = 1; index <= composition.numLayers && index <= MAX_LISTED; index++) {
     names.push(index + ' ' + composition.layer(index).name);
   }
   return names;

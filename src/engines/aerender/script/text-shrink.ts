@@ -1,11 +1,13 @@
 /** Reduces the size of texts until they fit. */
 
+import { documentAt, writeDocument } from './text-document.ts';
+
 /** Of the size it has; a text that is smaller still could not be read. */
 var SMALLEST = 0.1;
 /** Halvings of the range of sizes: 0.9 / 2^9 is less than 0.2 % of the size. */
 var STEPS = 9;
 /** Pixels by which a rectangle may exceed its room: rounding. */
-var TOLERANCE = 0.5;
+var TEXT_TOLERANCE = 0.5;
 /** A box that no text fills, for measuring: After Effects leaves out lines below a box, and measures what is left. */
 var TALL = 30000;
 
@@ -75,7 +77,7 @@ function fitsAt(
     document.boxTextSize = [room.width, room.height];
     writeDocument(property, key, document);
   }
-  return rectangle.width <= room.width + TOLERANCE && rectangle.height <= room.height + TOLERANCE;
+  return rectangle.width <= room.width + TEXT_TOLERANCE && rectangle.height <= room.height + TEXT_TOLERANCE;
 }
 
 /** The document with the factor applied to the designed size, and to a line spacing that does not follow the size. */
@@ -83,15 +85,6 @@ function scaled(document: TextDocument, designed: TextDocument, factor: number):
   document.fontSize = designed.fontSize * factor;
   if (designed.autoLeading === false && designed.leading > 0) document.leading = designed.leading * factor;
   return document;
-}
-
-function documentAt(property: TextDocumentProperty, key: number): TextDocument {
-  return key === 0 ? property.value : property.keyValue(key);
-}
-
-function writeDocument(property: TextDocumentProperty, key: number, document: TextDocument): void {
-  if (key === 0) property.setValue(document);
-  else property.setValueAtKey(key, document);
 }
 
 /**

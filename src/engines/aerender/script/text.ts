@@ -3,6 +3,7 @@ import { fail, quote } from './failure.ts';
 import { candidatesFor } from './names.ts';
 import { disableExpression } from './property-value.ts';
 import { type OperationOf, type Session, warn } from './session.ts';
+import { changeText, setText, sourceText } from './text-document.ts';
 import { originalWidth, shrinkText } from './text-shrink.ts';
 
 /** Sets text, font, size, colour and alignment, at all keyframes; then the size is reduced until it fits. */
@@ -28,26 +29,6 @@ export function bindText(session: Session, layer: Layer, operation: OperationOf<
   }
 }
 
-/** After Effects ends lines with a carriage return. */
-export function setText(document: TextDocument, text: string): void {
-  document.text = text.replace(/\r\n|\n/g, '\r');
-}
-
-/** Changes the text document, or those of all keyframes. */
-export function changeText(property: TextDocumentProperty, change: (document: TextDocument) => void): void {
-  var document: TextDocument;
-  if (property.numKeys === 0) {
-    document = property.value;
-    change(document);
-    property.setValue(document);
-  }
-  for (var key = 1; key <= property.numKeys; key++) {
-    document = property.keyValue(key);
-    change(document);
-    property.setValueAtKey(key, document);
-  }
-}
-
 /** The Source Text of a text layer. AE_LAYER_NOT_FOUND, with the text layers beside it, for any other layer. */
 export function textProperty(layer: Layer): TextDocumentProperty {
   var property = sourceText(layer);
@@ -62,14 +43,6 @@ export function textProperty(layer: Layer): TextDocumentProperty {
     quote(layer.name) + ' is no text layer',
     candidatesFor(layer.name, names)
   );
-}
-
-/** The Source Text, or null where there is none. */
-export function sourceText(layer: Layer): TextDocumentProperty | null {
-  var group = layer.property('ADBE Text Properties') as PropertyGroup | null;
-  if (!group) return null;
-  var property = group.property('ADBE Text Document') as unknown as TextDocumentProperty | null;
-  return property ? property : null;
 }
 
 function justification(align: 'left' | 'center' | 'right' | 'justify'): ParagraphJustification {
