@@ -4,6 +4,8 @@
 export interface SimProject {
   /** Of the After Effects that saved it, e.g. "23.5". */
   readonly version: string;
+  /** Where it was saved: footage that lies as it lay from there is found elsewhere too. Default: where it is written. */
+  savedAs?: string;
   items: SimItem[];
 }
 
@@ -70,6 +72,17 @@ export interface SimLayer {
   /** Percent; 100 is the speed of the source. */
   stretch: number;
   timeRemapEnabled: boolean;
+  locked?: boolean;
+  threeD?: boolean;
+  adjustment?: boolean;
+  guide?: boolean;
+  shy?: boolean;
+  solo?: boolean;
+  /** Unique in the composition; needed only for what others name as their parent. */
+  id?: number;
+  /** `id` of the layer that it follows. */
+  parent?: number | null;
+  comment?: string;
   /** Top-level groups: "ADBE Text Properties", "ADBE Transform Group", "ADBE Effect Parade", "ADBE Root Vectors Group", … */
   properties: SimProperty[];
   markers: { time: number; comment: string }[];
