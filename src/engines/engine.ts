@@ -36,7 +36,7 @@ export interface EngineSettings {
   readonly aerender?: AerenderSettings | undefined;
 }
 
-/** A node's settings for After Effects; templates may ask for stricter limits, never for another program. */
+/** A node's settings for After Effects. A template may set its own limits (`limits`), never another program. */
 export interface AerenderSettings {
   /**
    * aerender, or the folder that holds it and AfterFX. `null`: the newest that is installed; `''`: mock mode, which
