@@ -8,6 +8,7 @@ export const EngineInfo = z.object({
   version: z.string().max(64).optional(),
   reason: z.string().max(1024).optional().describe('why it is not available'),
   hint: z.string().max(1024).optional(),
+  notes: z.array(z.string().max(1024)).max(16).optional().describe('what people should know about it'),
 });
 export type EngineInfo = z.infer<typeof EngineInfo>;
 

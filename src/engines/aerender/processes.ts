@@ -62,31 +62,36 @@ async function windowsParents(limits: { readonly timeoutMs: number; readonly sig
   return parseParents(lines);
 }
 
-/**
- * Processor time of a process and all it started, ms; null: it is gone, or the system does not say. On Windows, where
- * parents are dear, the time of the process and of every After Effects: a sign of life that is wrong only when two run.
- */
+/** {@link cpuOfTree} of this moment. */
 export async function treeCpuMs(pid: number, signal?: AbortSignal): Promise<number | null> {
-  const entries = await listProcesses(signal ? { signal } : {}).catch(() => []);
+  return cpuOfTree(pid, await listProcesses(signal ? { signal } : {}).catch(() => []));
+}
+
+/**
+ * Processor time of a process and all it started, ms; null: it is gone, or the system does not say. Where parents are
+ * unknown (Windows), the time of the process and of every After Effects: a sign of life that is wrong only when two run.
+ */
+export function cpuOfTree(pid: number, entries: readonly ProcessDetails[]): number | null {
   const hasParents = entries.some(({ parent }) => parent !== null);
   const tree = treeOf([pid], entries);
   if (!hasParents) for (const entry of entries) if (isNamedAfterEffects(entry.name)) tree.add(entry.pid);
-  return cpuOf(entries.filter((entry) => tree.has(entry.pid)));
-}
-
-/** Sum of what is known; null when nothing is. */
-export function cpuOf(entries: readonly ProcessDetails[]): number | null {
-  const times = entries.flatMap(({ cpuMs }) => cpuMs ?? []);
+  const times = entries.filter((entry) => tree.has(entry.pid)).flatMap(({ cpuMs }) => cpuMs ?? []);
   return times.length === 0 ? null : times.reduce((sum, time) => sum + time, 0);
 }
 
 /** Titles of the main windows of processes and of what they started; Windows only, elsewhere none. */
 export async function windowTitles(pids: readonly number[], signal?: AbortSignal): Promise<string[]> {
   if (process.platform !== 'win32' || pids.length === 0) return [];
-  const entries = await listProcesses(signal ? { signal } : {}).catch(() => []);
-  // A crash dialog is often a program of its own (AdobeCrashReport): all windows of After Effects count.
+  return titlesOf(pids, await listProcesses(signal ? { signal } : {}).catch(() => []));
+}
+
+/** The same from a list. A crash is told by a program of its own, and parents may be unknown: by name as well. */
+export function titlesOf(pids: readonly number[], entries: readonly ProcessDetails[]): string[] {
+  const tree = treeOf(pids, entries);
+  const user = entries.find(({ pid }) => tree.has(pid))?.user;
+  const isOfAfterEffects = (name: string): boolean => isNamedAfterEffects(name) || isReporter(name);
   return entries
-    .filter((entry) => pids.includes(entry.pid) || isNamedAfterEffects(entry.name) || isReporter(entry.name))
+    .filter((entry) => tree.has(entry.pid) || (entry.user === user && isOfAfterEffects(entry.name)))
     .flatMap(({ title }) => title ?? []);
 }
 
