@@ -105,3 +105,22 @@ export function sampleFootage(
     ...parts,
   };
 }
+
+/** A white bar that crosses the picture, under a red text, on blue. */
+export function movingProject(parts: Partial<SimComp> = {}): SimProject {
+  const duration = parts.duration ?? 0.4;
+  const bar = sampleFootage(2, { kind: 'solid', color: [1, 1, 1] }, { width: 16, height: 48 });
+  const moves = {
+    keyframes: [
+      { time: 0, value: [0, 0] },
+      { time: duration - 0.04, value: [48, 0] },
+    ],
+  };
+  const text = sampleLayer(
+    'text',
+    { properties: [sampleText('W', { fillColor: [1, 0, 0], fontSize: 40 })] },
+    { Position: { value: [10, 40] } },
+  );
+  const layers = [text, sampleLayer('solid', { sourceId: 2 }, { Position: moves })];
+  return sampleProject(sampleComp({ background: [0, 0, 1], layers, ...parts }), bar);
+}

@@ -29,6 +29,7 @@ import {
   versionLine,
 } from './lines.ts';
 import { outputModule } from './output-modules.ts';
+import { readProject } from './project-file.ts';
 import { renderComp } from './render/render-comp.ts';
 import type { SimComp, SimProject } from './sim-project.ts';
 
@@ -48,7 +49,7 @@ class AerenderError extends Error {
 interface Run {
   readonly args: AerenderArguments;
   readonly config: AerenderConfig;
-  readonly host: AerenderHost;
+  readonly installDir: string;
   readonly fault: Fault | null;
   /** Prints a line, or writes it to the file of -log. */
   readonly print: (line: string) => void;
@@ -56,17 +57,8 @@ interface Run {
   readonly tell: (line: string) => void;
 }
 
-/** What aerender stands on. */
-export interface AerenderHost {
-  /** Directory of the programs, with simulator.json. */
-  readonly installDir: string;
-  /** Reads a project; throws when it cannot. */
-  readonly readProject: (path: string) => SimProject;
-}
-
-/** Runs aerender with the arguments after its name; returns its exit code. Some faults never return. */
-export async function aerender(argv: readonly string[], host: AerenderHost): Promise<number> {
-  const { installDir } = host;
+/** Runs aerender with the arguments after its name, in an installation; returns its exit code. Some faults never return. */
+export async function aerender(argv: readonly string[], installDir: string): Promise<number> {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const args = parseArguments(argv);
   if (typeof args === 'string') {
@@ -88,7 +80,7 @@ export async function aerender(argv: readonly string[], host: AerenderHost): Pro
     return EXIT.application;
   }
   print(LAUNCHED);
-  const run = withLog({ args, config, host, fault, print, tell: print });
+  const run = withLog({ args, config, installDir, fault, print, tell: print });
   try {
     const exitCode = await renderProject(run);
     if (fault?.mode === 'no-exit') await forever();
@@ -158,12 +150,12 @@ async function renderProject(run: Run): Promise<number> {
   return await renderJob(run, { project, comp, module, span, output: args.output }, job);
 }
 
-function openProject({ args, host }: Run): SimProject {
+function openProject({ args }: Run): SimProject {
   if (args.project === null) throw new AerenderError(MESSAGES.noProject);
   if (!existsSync(args.project))
     throw new AerenderError('After Effects error: Path is not valid.', EXIT.afterEffects);
   try {
-    return host.readProject(args.project);
+    return readProject(args.project);
   } catch {
     throw new AerenderError(MESSAGES.damagedProject, EXIT.afterEffects);
   }
@@ -215,7 +207,7 @@ async function renderJob(run: Run, parts: RenderParts, job: LineJob): Promise<nu
       fault?.mode === 'missing-font'
         ? null
         : (config.fonts.find(({ postScriptName }) => postScriptName === name)?.file ?? null),
-    scratchDir: run.host.installDir,
+    scratchDir: run.installDir,
     onFrame(index) {
       const now = Date.now();
       const seconds = Math.floor((now - started) / 1000) - Math.floor((last - started) / 1000);

@@ -8,8 +8,8 @@ export interface OutputModule {
   readonly extension: string;
   /** Other extensions that it takes as they are. */
   readonly alsoTakes: readonly string[];
-  /** With an alpha channel there is no background: it stays transparent, and black where alpha is dropped. */
-  readonly hasAlpha: boolean;
+  /** With an alpha channel the background is transparent; matted, its colour is still in the colour channels. */
+  readonly alpha: 'none' | 'straight' | 'matted';
 }
 
 const AVI: OutputModule = {
@@ -17,7 +17,7 @@ const AVI: OutputModule = {
   format: 'AVI',
   extension: '.avi',
   alsoTakes: [],
-  hasAlpha: false,
+  alpha: 'none',
 };
 const QUICKTIME: OutputModule = { ...AVI, format: 'QuickTime', extension: '.mov' };
 const H264: OutputModule = { ...AVI, format: 'H.264', extension: '.mp4' };
@@ -41,9 +41,9 @@ const AIFF: OutputModule = {
  * QuickTime on macOS, so it takes both), and usual names of those that people make.
  */
 const KNOWN: readonly (readonly [name: RegExp, module: OutputModule])[] = [
-  [/^_HIDDEN X-Factor 8 Premul$/, { ...PNG, hasAlpha: true }],
-  [/^TIFF Sequence with Alpha$/, { ...TIFF, hasAlpha: true }],
-  [/^Lossless with Alpha$/, { ...AVI, alsoTakes: ['.mov'], hasAlpha: true }],
+  [/^_HIDDEN X-Factor 8 Premul$/, { ...PNG, alpha: 'matted' }],
+  [/^TIFF Sequence with Alpha$/, { ...TIFF, alpha: 'straight' }],
+  [/^Lossless with Alpha$/, { ...AVI, alsoTakes: ['.mov'], alpha: 'straight' }],
   [/^Lossless$/, { ...AVI, alsoTakes: ['.mov'] }],
   [/^High Quality/, QUICKTIME],
   [/^AIFF/, AIFF],

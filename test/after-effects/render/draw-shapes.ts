@@ -34,7 +34,11 @@ function drawGroup(kit: CanvasKit, canvas: Canvas, group: SimProperty, at: Prope
   const [anchorX = 0, anchorY = 0] = numbers('ADBE Vector Anchor', [0, 0]);
   const [scaleX = 100, scaleY = 100] = numbers('ADBE Vector Scale', [100, 100]);
   const [rotation = 0] = numbers('ADBE Vector Rotation', [0]);
-  canvas.save();
+  const [opacity = 100] = numbers('ADBE Vector Group Opacity', [100]);
+  const paint = new kit.Paint();
+  paint.setAlphaf(opacity / 100);
+  canvas.saveLayer(paint);
+  paint.delete();
   canvas.translate(x, y);
   canvas.rotate(rotation, 0, 0);
   canvas.scale(scaleX / 100, scaleY / 100);

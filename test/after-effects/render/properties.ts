@@ -32,7 +32,7 @@ export function groupOf(layer: SimLayer, matchName: string): readonly SimPropert
 export function valueAt(property: SimProperty | undefined, at: PropertyTime): SimValue | undefined {
   if (!property) return undefined;
   const value = keyedValue(property, at.time);
-  return property.expression ? evaluate(property.expression, value, at) : value;
+  return property.expression ? evaluate(property, value, at) : value;
 }
 
 /** Numbers of a property, or the default for what is missing. */
@@ -44,6 +44,13 @@ export function numbersAt(
   const value = valueAt(property, at);
   const numbers = Array.isArray(value) ? value : typeof value === 'number' ? [value] : [];
   return fallback.map((standard, index) => numbers[index] ?? standard);
+}
+
+/** Time in the source of a layer at a time of its composition, seconds. */
+export function sourceTime(layer: SimLayer, time: number): number {
+  const plain = (time - layer.startTime) / ((layer.stretch || 100) / 100);
+  const remapped = layer.timeRemapEnabled ? findProperty(layer.properties, 'ADBE Time Remapping') : undefined;
+  return numbersAt(remapped, { time, width: 0, height: 0 }, [plain])[0] ?? plain;
 }
 
 export function isText(value: SimValue | undefined): value is SimText {
@@ -74,14 +81,26 @@ function between(from: SimValue, to: SimValue, share: number): SimValue {
 }
 
 /** Enough of the expression language for plain formulas; one that fails leaves the value, as in After Effects. */
-function evaluate(expression: string, value: SimValue | undefined, at: PropertyTime): SimValue | undefined {
+function evaluate(
+  property: SimProperty,
+  value: SimValue | undefined,
+  at: PropertyTime,
+): SimValue | undefined {
+  const keys = property.keyframes ?? [];
+  const [start, end] = [keys[0]?.time ?? 0, keys.at(-1)?.time ?? 0];
   try {
     const isDocument = isText(value);
-    const result: unknown = new Script(expression).runInContext(
+    const result: unknown = new Script(property.expression ?? '').runInContext(
       createContext({
         time: at.time,
         value: isDocument ? value.text : value,
         thisComp: { width: at.width, height: at.height },
+        valueAtTime: (time: number) => keyedValue(property, time),
+        loopOut: () =>
+          keyedValue(
+            property,
+            at.time > end && end > start ? start + ((at.time - start) % (end - start)) : at.time,
+          ),
       }),
       { timeout: 200 },
     );

@@ -48,7 +48,7 @@ export async function renderComp(options: RenderOptions): Promise<RenderEnd> {
   const stop = stopAt(fault, span.count);
   const isHeard = module.kind !== 'sequence' && hasSound(options.project, comp);
   const kit = await loadCanvasKit();
-  const stage = new Stage(kit, { ...options, ...size, hasAlpha: module.hasAlpha });
+  const stage = new Stage(kit, { ...options, ...size, alpha: module.alpha });
   const sink = await openSink({
     module,
     path: (frame) => outputPath(options.output, module, naming, frame),

@@ -1,7 +1,8 @@
 /** The sound of a composition: its audio layers, added up. */
 import { spawnSync } from 'node:child_process';
-import type { SimComp, SimProject } from '../sim-project.ts';
+import type { SimComp, SimLayer, SimProject } from '../sim-project.ts';
 import { isFile } from './footage.ts';
+import { findProperty, groupOf, numbersAt, sourceTime } from './properties.ts';
 
 /** Of everything that is written. */
 export const SOUND_RATE = 48_000;
@@ -44,22 +45,30 @@ function addComp(project: SimProject, comp: SimComp, mix: Mix, depth: number): v
       const inner = { ...mix, origin, from: from - layer.startTime, to: to - layer.startTime };
       addComp(project, item, inner, depth + 1);
     } else if (item.type === 'footage' && item.hasAudio && item.source.kind === 'file') {
-      addFile(item.source.path, layer.stretch || 100, { ...mix, origin, from, to }, layer.startTime);
+      addFile(item.source.path, layer, { ...mix, origin, from, to });
     }
   }
 }
 
-function addFile(path: string, stretch: number, mix: Mix, startTime: number): void {
+function addFile(path: string, layer: SimLayer, mix: Mix): void {
   const samples = decodeSound(path);
-  const speed = 100 / stretch;
-  const first = Math.max(0, Math.round((mix.from - startTime + mix.origin) * SOUND_RATE));
-  const last = Math.min(mix.sum.length / 2, Math.round((mix.to - startTime + mix.origin) * SOUND_RATE));
+  /** Where time 0 of the layer's composition lies in the sum. */
+  const zero = Math.round((mix.origin - layer.startTime) * SOUND_RATE);
+  const first = Math.max(0, zero + Math.round(mix.from * SOUND_RATE));
+  const last = Math.min(mix.sum.length / 2, zero + Math.round(mix.to * SOUND_RATE));
+  const levels = findProperty(groupOf(layer, 'ADBE Audio Group'), 'ADBE Audio Levels');
+  let gains = [1, 1];
   for (let at = first; at < last; at += 1) {
-    const source = Math.floor((at - Math.round(mix.origin * SOUND_RATE)) * speed);
+    const time = (at - zero) / SOUND_RATE;
+    // A level per 10 ms is fine enough.
+    if (levels && (at - first) % 480 === 0)
+      gains = numbersAt(levels, { time, width: 0, height: 0 }, [0, 0]).map((decibel) => 10 ** (decibel / 20));
+    const source = Math.floor(sourceTime(layer, time) * SOUND_RATE + 1e-6);
     if (source < 0 || source * 2 + 1 >= samples.length) continue;
     for (const channel of [0, 1]) {
       const to = at * 2 + channel;
-      mix.sum[to] = (mix.sum[to] ?? 0) + (samples[source * 2 + channel] ?? 0) / 32_768;
+      mix.sum[to] =
+        (mix.sum[to] ?? 0) + ((samples[source * 2 + channel] ?? 0) / 32_768) * (gains[channel] ?? 1);
     }
   }
 }
