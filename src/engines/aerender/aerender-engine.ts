@@ -9,28 +9,15 @@ import { systemClock } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { EngineInfo } from '../../protocol/nodes.ts';
 import type { Engine, EngineSettings, RenderContext, RenderRequest, RenderResult } from '../engine.ts';
-import { findInstallation } from './installation.ts';
 import { isMockMode, renderMock } from './mock-mode.ts';
+import { probeAerender } from './probe.ts';
 import { renderTask } from './render-task.ts';
 import { TaskLog } from './task-log.ts';
 
 export const aerenderEngine: Engine = { name: 'aerender', probe, render };
 
 async function probe(settings: EngineSettings): Promise<EngineInfo> {
-  const name = 'aerender';
-  if (isMockMode(settings)) return { name, available: true, version: 'mock' };
-  try {
-    const { version } = await findInstallation(settings.aerender?.path ?? null);
-    return { name, available: true, ...(version === null ? {} : { version }) };
-  } catch (error) {
-    const { message, hint } = error as FlatrenderError;
-    return {
-      name,
-      available: false,
-      reason: message.slice(0, 1024),
-      ...(hint === undefined ? {} : { hint }),
-    };
-  }
+  return await probeAerender(settings);
 }
 
 /** What a render leaves in the workspace until its end: all but the output and `logs/`. */

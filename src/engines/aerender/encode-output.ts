@@ -1,9 +1,9 @@
 /** From rendered frames or a rendered movie to the verified output file. */
-import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { encodedSize } from '../../media/encoder.ts';
 import { finishOutput, type MediaInfo, verifyOutput } from '../../media/probe.ts';
+import { remux } from '../../media/remux.ts';
 import { type MovieSource, type SequenceSource, transcode } from '../../media/transcode.ts';
 import type { RenderContext, RenderRequest, RenderResult } from '../engine.ts';
 
@@ -50,8 +50,9 @@ export async function encodeOutput(rendered: Rendered, options: EncodeOptions): 
   let lastFrame = 0;
   context.onProgress({ phase: 'encode', frame: 0, frames, fps: null });
   if (await isFinal(rendered, expected, options)) {
-    log.say('the movie is what was asked for: not encoded again');
-    await rename(moviePath(rendered), `${path}.part`);
+    log.say('the movie is what was asked for: copied, not encoded again');
+    const container = output.container === 'mov' ? 'mov' : 'mp4';
+    await remux(moviePath(rendered), `${path}.part`, container, settings, signal);
   } else {
     await transcode({
       source: rendered.source,
@@ -92,8 +93,13 @@ async function isFinal(
   { request, signal }: EncodeOptions,
 ): Promise<boolean> {
   if (source.kind !== 'movie' || audio !== null || movie?.codec !== 'h264') return false;
-  if (expected.container !== 'mp4') return false;
-  return verifyOutput(source.path, expected, request.settings, signal).then(
+  if (expected.container !== 'mp4' && expected.container !== 'mov') return false;
+  return verifyOutput(
+    source.path,
+    { ...expected, container: movie.container },
+    request.settings,
+    signal,
+  ).then(
     () => true,
     () => false,
   );

@@ -1,10 +1,14 @@
 /** One task from the bound project to the verified output. */
+import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { RenderContext, RenderRequest, RenderResult } from '../engine.ts';
 import { bindPhase } from './bind-phase.ts';
+import { findDialog } from './dialogs.ts';
 import { encodeOutput, type Rendered } from './encode-output.ts';
+import { type InstalledFonts, installFonts } from './fonts.ts';
 import { findInstallation } from './installation.ts';
+import { rememberLearned } from './learned.ts';
 import { movieModule, type RenderMode, sequenceModule } from './output-modules.ts';
 import { Previews } from './previews.ts';
 import { killStale, treeCpuMs } from './processes.ts';
@@ -44,6 +48,7 @@ export async function renderTask(
       limits: watchLimits(settings.limits, section.limits),
       track: (pid) => session.track(pid),
       cpuMs: (pid) => treeCpuMs(pid, context.signal),
+      blockedBy: (pid) => findDialog([pid], context.signal),
     },
     async sweep() {
       const { killStale: policy } = settings;
@@ -59,7 +64,11 @@ async function renderIn(setting: TaskSetting, context: RenderContext): Promise<R
   const { request, settings, surroundings } = setting;
   const { clock, log, signal } = surroundings;
   await setting.sweep();
+  await using fonts = await fontsOf(setting);
+  for (const { names, places } of fonts.installed)
+    log.say(`font ${names.join(', ')}: ${places.map(({ path }) => path).join(', ')}`);
   const { result: bound, project } = await withBindLock(settings.stateDir, signal, () => bindPhase(setting));
+  await rememberLearned(settings.stateDir, setting.installation, bound);
   const range = renderRange(bound.composition, request.output);
   log.say(
     `composition "${bound.composition.name}": ${bound.composition.width} × ${bound.composition.height}, ${bound.composition.fps} fps, ${range.count} of ${bound.composition.frames} frames`,
@@ -86,6 +95,14 @@ function sectionAndSettings({ manifest, settings }: RenderRequest) {
   throw new FlatrenderError('ENGINE_UNAVAILABLE', 'this node does not use After Effects', {
     hint: 'set AE_PATH in its agent.env',
   });
+}
+
+async function fontsOf({ request, section, settings, surroundings }: TaskSetting): Promise<InstalledFonts> {
+  const fonts = section.fonts.map(({ file, names }) => ({
+    file: join(request.bundleDir, ...file.split('/')),
+    names,
+  }));
+  return await installFonts(fonts, { stateDir: settings.stateDir, signal: surroundings.signal });
 }
 
 /** A still is one frame: always as a picture, which needs no video codec. */
@@ -141,13 +158,14 @@ async function asMovie(
     Math.abs(output.fps - composition.fps) < 0.001;
   const outputModule = movieModule({ wanted, available: stage.outputModules }, isFinal);
   const { path, info } = await renderMovie(stage, outputModule);
-  const needsSound = wantsSound(stage, composition.hasAudio);
-  const audio = needsSound && !info.hasAudio ? await renderSound(stage) : null;
+  // A module that writes no sound (Audio Output: Off) is no reason for a silent video.
+  const isSilent = wantsSound(stage, composition.hasAudio) && !info.hasAudio;
+  const audio = isSilent ? await renderSound(stage) : null;
   return {
     source: { kind: 'movie', path },
     alpha: /premul/i.test(outputModule) ? 'premultiplied' : 'straight',
     audio,
-    hasAudio: needsSound,
+    hasAudio: wantsSound(stage, info.hasAudio || isSilent),
     movie: info,
     outputFrames: stage.range.outputFrames,
   };

@@ -9,8 +9,8 @@ import { type Expiry, type LifeSign, Watchdog, type WatchLimits, type WatchPhase
 const KEPT_LINES = 40;
 /** An abort must be over within 5 s, with everything it started. */
 const ABORT_GRACE_MS = 1_000;
-/** How often processor time and windows are looked at, ms. */
-const LOOK_MS = 2_000;
+/** How often processor time and windows are looked at, ms: tasklist takes seconds. */
+const LOOK_MS = process.platform === 'win32' ? 10_000 : 2_000;
 /** How often the log says that it still runs, ms. */
 const STILL_MS = 5 * 60_000;
 
@@ -44,6 +44,8 @@ export interface Supervised {
   alive(sign: LifeSign): void;
   /** Its work is done: it ends by itself, or is ended when it has been silent for so long. */
   workDone(graceMs: number): void;
+  /** Since the last line or file, ms. */
+  quietMs(): number;
 }
 
 /** How it ended, and what it said. */
@@ -125,6 +127,7 @@ function watched(
   onLingered: () => void,
 ): Supervised {
   let grace: number | null = null;
+  let lastAt = clock.now();
   let cancel = (): void => {};
   cancels.push(() => cancel());
   const arm = (): void => {
@@ -136,7 +139,9 @@ function watched(
     enter: (phase) => watchdog.enter(phase),
     alive(sign) {
       watchdog.alive(sign);
-      if (sign !== 'cpu') arm();
+      if (sign === 'cpu') return;
+      lastAt = clock.now();
+      arm();
     },
     workDone(graceMs) {
       if (grace !== null) return;
@@ -144,12 +149,13 @@ function watched(
       grace = graceMs;
       arm();
     },
+    quietMs: () => clock.now() - lastAt,
   };
 }
 
 /** Signs of life that nobody prints, and of the opposite. */
 function lookRegularly(
-  { pid, alive }: Supervised,
+  { pid, alive, quietMs }: Supervised,
   { clock, cpuMs, blockedBy, log, name }: SuperviseOptions,
   onBlocked: (dialog: DialogEvidence) => void,
 ): () => void {
@@ -169,7 +175,8 @@ function lookRegularly(
         `${name}: still running${cpu === null ? '' : `, ${Math.round(cpu / 1000)} s of processor time`}`,
       );
     }
-    const dialog = (await blockedBy?.(pid)) ?? null;
+    // Whoever prints and writes is not waiting for an answer.
+    const dialog = quietMs() < LOOK_MS ? null : ((await blockedBy?.(pid)) ?? null);
     if (dialog !== null && !isOver) onBlocked(dialog);
   };
   const again = (): void => {
