@@ -12,6 +12,8 @@ export interface AerenderConfig {
   readonly outputModules: readonly string[];
   /** Milliseconds until it is up. */
   readonly startMs: number;
+  /** Milliseconds that a frame takes besides drawing. */
+  readonly frameMs: number;
 }
 
 /** Reads the configuration; what is not said is as After Effects comes. */
@@ -34,6 +36,7 @@ export function readAerenderConfig(installDir: string): AerenderConfig {
       '_HIDDEN X-Factor 8 Premul',
     ],
     startMs: config.startMs ?? 0,
+    frameMs: config.frameMs ?? 0,
   };
 }
 

@@ -208,6 +208,7 @@ async function renderJob(run: Run, parts: RenderParts, job: LineJob): Promise<nu
         ? null
         : (config.fonts.find(({ postScriptName }) => postScriptName === name)?.file ?? null),
     scratchDir: run.installDir,
+    frameMs: config.frameMs,
     onFrame(index) {
       const now = Date.now();
       const seconds = Math.floor((now - started) / 1000) - Math.floor((last - started) / 1000);

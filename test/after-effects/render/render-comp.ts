@@ -1,4 +1,5 @@
 /** Renders a span of a composition, and goes wrong in the middle when it is told to. */
+import { setTimeout as timer, setImmediate as turn } from 'node:timers/promises';
 import { loadCanvasKit } from '../../../src/engines/lottie/canvaskit.ts';
 import type { Fault } from '../faults.ts';
 import type { OutputModule } from '../output-modules.ts';
@@ -19,6 +20,8 @@ export interface RenderOptions {
   readonly missing: 'bars' | 'black';
   readonly fontFile: (postScriptName: string) => string | null;
   readonly scratchDir: string;
+  /** Milliseconds that a frame takes besides drawing. */
+  readonly frameMs: number;
   /** A frame is done; counts from 0. */
   readonly onFrame: (index: number) => void;
 }
@@ -71,6 +74,8 @@ export async function renderComp(options: RenderOptions): Promise<RenderEnd> {
     const isDamaged = fault?.mode === 'damaged-frame' && Number(fault.argument) === frame;
     await sink.write(stage, comp.displayStartFrame + frame, isDamaged ? 0.5 : 1);
     options.onFrame(index);
+    // Lines leave this process between frames (on Windows a pipe is written to later).
+    await (options.frameMs > 0 ? timer(options.frameMs) : turn());
   }
   if (stop?.end !== 'hung') await sink.finish();
   return stop?.end ?? 'done';

@@ -13,6 +13,13 @@ import {
   sampleProject,
   sampleText,
 } from '../../after-effects/aerender-samples.ts';
+import {
+  compLayer,
+  fillEffect,
+  footageLayer,
+  layerOf,
+  ProjectBuilder,
+} from '../../after-effects/project-builder.ts';
 import { writeProject } from '../../after-effects/project-file.ts';
 import { wav } from '../../after-effects/render/sound.ts';
 import { colorAt, decodeFrames } from '../../helpers/decode-frames.ts';
@@ -308,4 +315,79 @@ test('with -log the lines of After Effects go to that file; -v ERRORS leaves pro
   assert.match(readFileSync(log, 'utf8'), /\(10\): 0 Seconds\n(.*\n)*.*Total Time Elapsed/);
   const quiet = await run(dir, args('f_[#].png', 'PNG Sequence', '-v', 'ERRORS'));
   assert.equal(quiet.lines.at(-1), 'PROGRESS: Adding specified comp to Render Queue');
+});
+
+test('expressions, parents, solo layers and essential properties are in the picture', async (t) => {
+  const build = new ProjectBuilder();
+  const white = build.solid('white', [1, 1, 1], { width: 8, height: 8 });
+  const green = build.solid('green', [0, 1, 0], { width: 8, height: 8 });
+  const inner = build.comp('inner', {
+    width: 8,
+    height: 8,
+    layers: [footageLayer(white, { name: 'box', effects: [fillEffect([1, 0, 0])] })],
+    essential: { Colour: 'box/Effects/Fill/Color' },
+  });
+  const moved = footageLayer(white, { anchor: [0, 0], position: [0, 0], parent: 9 });
+  const card = compLayer(inner, { anchor: [0, 0], position: [20, 20] });
+  card.properties.push({
+    name: 'Essential Properties',
+    matchName: 'ADBE Layer Overrides',
+    children: [
+      { name: 'Colour', matchName: 'ADBE Layer Overrides/Colour', valueType: 'color', value: [0, 0, 1, 1] },
+    ],
+  });
+  const comp = build.comp('main', {
+    width: 64,
+    height: 48,
+    duration: 1,
+    layers: [
+      layerOf('null', 'guide', null, { id: 9, position: [40, 0], anchor: [0, 0] }),
+      moved,
+      card,
+      footageLayer(green, { anchor: [0, 0], position: [50, 30], guide: true }),
+      footageLayer(green, { anchor: [0, 0], position: [0, 40] }),
+    ],
+  });
+  const position = comp.layers.at(-1)?.properties.flatMap(({ children }) => children ?? []);
+  const last = position?.find(({ matchName }) => matchName === 'ADBE Position');
+  assert.ok(last);
+  last.expression = '[value[0] + time * 100, value[1]]';
+  const { dir, args } = place(t, build.project);
+  const at = (x: number, y: number) => pngPixel(join(dir, 'f_10.png'), x, y);
+  const drawn = await run(dir, args('f_[##].png', 'PNG Sequence', '-s', '10', '-e', '10'));
+  assert.equal(drawn.code, 0, drawn.lines.join('\n'));
+  assert.deepEqual(await at(44, 4), [255, 255, 255, 255], 'moved by its parent');
+  assert.deepEqual(await at(24, 24), [0, 0, 255, 255], 'the essential property');
+  assert.deepEqual(await at(54, 34), [0, 0, 0, 255], 'guide layers are not rendered');
+  assert.deepEqual(await at(44, 44), [0, 255, 0, 255], 'moved by its expression');
+  moved.solo = true;
+  writeProject(join(dir, 'project.aep'), build.project);
+  await run(dir, args('f_[##].png', 'PNG Sequence', '-s', '10', '-e', '10'));
+  assert.deepEqual(await at(44, 4), [255, 255, 255, 255], 'solo');
+  assert.deepEqual(await at(24, 24), [0, 0, 0, 255], 'not solo');
+});
+
+test('a video moves, and what is remapped in time starts over', async (t) => {
+  const { dir, args } = place(t, movingProject());
+  await run(dir, args('bar.avi', 'Lossless'));
+  const build = new ProjectBuilder();
+  const video = build.file('bar', join(dir, 'bar.avi'), { width: 64, height: 48, duration: 0.4 });
+  const layer = footageLayer(video, { timeRemapEnabled: true });
+  layer.properties.push({
+    name: 'Time Remap',
+    matchName: 'ADBE Time Remapping',
+    keyframes: [
+      { time: 0, value: 0 },
+      { time: 0.4, value: 0.4 },
+    ],
+    expression: 'loopOut("cycle")',
+  });
+  build.comp('main', { width: 64, height: 48, duration: 0.8, layers: [layer] });
+  writeProject(join(dir, 'project.aep'), build.project);
+  const { code, lines } = await run(dir, args('f_[##].png', 'PNG Sequence'));
+  assert.equal(code, 0, lines.join('\n'));
+  const left = async (frame: string) => (await pngPixel(join(dir, `f_${frame}.png`), 4, 2))[0] ?? 0;
+  assert.ok((await left('00')) > 200, 'the bar is at the left');
+  assert.ok((await left('09')) < 50, 'it has moved');
+  assert.ok((await left('11')) > 200, 'it is back');
 });
