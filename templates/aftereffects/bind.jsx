@@ -362,6 +362,201 @@ function append   (list     , more              )       {
   for (var index = 0; index < more.length; index++) list.push(more[index]);
 }
 
+// src/engines/aerender/script/property-path.ts
+
+/** Properties by a path of names, match names or numbers: "Effects.Fill.Color". */
+
+/** What a path leads to, or how far it led. */
+
+/** After Effects nests less deeply; paths are written by template authors. */
+var MAX_PROPERTY_PARTS = 32;
+
+/**
+ * English names of what every After Effects has under the name of its language; effects and their properties have
+ * match names as well, which "template inspect" lists. One name has several where groups of different kinds use it.
+ */
+var ENGLISH                           = {
+  'Effects': ['ADBE Effect Parade'],
+  'Transform': ['ADBE Transform Group', 'ADBE Vector Transform Group'],
+  'Anchor Point': ['ADBE Anchor Point', 'ADBE Vector Anchor'],
+  'Position': ['ADBE Position', 'ADBE Vector Position'],
+  'Scale': ['ADBE Scale', 'ADBE Vector Scale'],
+  'Rotation': ['ADBE Rotate Z', 'ADBE Vector Rotation'],
+  'X Rotation': ['ADBE Rotate X'],
+  'Y Rotation': ['ADBE Rotate Y'],
+  'Z Rotation': ['ADBE Rotate Z'],
+  'Orientation': ['ADBE Orientation'],
+  'X Position': ['ADBE Position_0'],
+  'Y Position': ['ADBE Position_1'],
+  'Z Position': ['ADBE Position_2'],
+  'Opacity': [
+    'ADBE Opacity',
+    'ADBE Vector Fill Opacity',
+    'ADBE Vector Stroke Opacity',
+    'ADBE Vector Group Opacity'
+  ],
+  'Text': ['ADBE Text Properties'],
+  'Source Text': ['ADBE Text Document'],
+  'Masks': ['ADBE Mask Parade'],
+  'Contents': ['ADBE Root Vectors Group', 'ADBE Vectors Group'],
+  'Color': ['ADBE Vector Fill Color', 'ADBE Vector Stroke Color'],
+  'Stroke Width': ['ADBE Vector Stroke Width'],
+  'Size': ['ADBE Vector Rect Size', 'ADBE Vector Ellipse Size'],
+  'Audio': ['ADBE Audio Group'],
+  'Audio Levels': ['ADBE Audio Levels'],
+  'Material Options': ['ADBE Material Options Group'],
+  'Geometry Options': ['ADBE Extrsn Options Group'],
+  'Layer Styles': ['ADBE Layer Styles'],
+  'Time Remap': ['ADBE Time Remapping'],
+  'Essential Properties': ['ADBE Layer Overrides'],
+  'Camera Options': ['ADBE Camera Options Group'],
+  'Light Options': ['ADBE Light Options Group']
+};
+
+/** The one property at the path. AE_PROPERTY_NOT_FOUND when there is none, several, or a group of properties. */
+function findProperty(layer       , path        )           {
+  var parts = splitPath(path);
+  var search         = { deepest: layer, depth: 0, repeated: [] };
+  var found = parts.length > MAX_PROPERTY_PARTS ? null : walk(layer, parts, 0, search);
+  if (found !== null && found.propertyType === PropertyType.PROPERTY) return found            ;
+  var where = quote(path) + ' of layer ' + quote(layer.name);
+  if (found !== null) {
+    return fail('AE_PROPERTY_NOT_FOUND', where + ' is a group of properties', childPaths(found, path, ''));
+  }
+  if (search.repeated.length > 0) {
+    fail('AE_PROPERTY_NOT_FOUND', 'several properties are called ' + where, search.repeated);
+  }
+  var prefix = joinPath(parts.slice(0, search.depth));
+  return fail(
+    'AE_PROPERTY_NOT_FOUND',
+    'there is no property ' + where,
+    childPaths(search.deepest, prefix, parts[search.depth])
+  );
+}
+
+/** Names may hold dots: of the parts from `from` on, the longest that are one name are tried first. */
+function walk(
+  group              ,
+  parts                   ,
+  from        ,
+  search
+)                      {
+  if (from === parts.length) return group;
+  if (from > search.depth) {
+    search.deepest = group;
+    search.depth = from;
+  }
+  if (group.propertyType === PropertyType.PROPERTY) return null;
+  for (var to = parts.length; to > from; to--) {
+    var name = parts.slice(from, to).join('.');
+    var children = childrenCalled(group                 , name);
+    if (children.length > 1) {
+      search.repeated = numbered(children, joinPath(parts.slice(0, from)));
+    } else if (children.length === 1) {
+      var found = walk(children[0], parts, to, search);
+      if (found !== null) return found;
+    }
+  }
+  return null;
+}
+
+/** By name, else match name, else its English name, else number; else what After Effects itself takes the name for. */
+function childrenCalled(group               , name        )                 {
+  var byName                 = [];
+  var byMatchName                 = [];
+  var byEnglish                 = [];
+  var children = childrenOf(group);
+  for (var index = 0; index < children.length; index++) {
+    if (children[index].name === name) byName.push(children[index]);
+    if (children[index].matchName === name) byMatchName.push(children[index]);
+    if (isCalledInEnglish(children[index], name)) byEnglish.push(children[index]);
+  }
+  if (byName.length > 0) return byName;
+  if (byMatchName.length > 0) return byMatchName;
+  if (byEnglish.length > 0) return byEnglish;
+  if (/^[0-9]{1,4}$/.test(name)) {
+    var number = Number(name);
+    return number >= 1 && number <= children.length ? [children[number - 1]] : [];
+  }
+  var other = memberOf(group, name);
+  return other === null ? [] : [other];
+}
+
+/** Shortcuts such as "Opacity" of a layer. A name that it does not know is null or, in some groups, an error. */
+function memberOf(group               , name        )                      {
+  try {
+    var member = group.property(name)                       ;
+    return member ? member : null;
+  } catch (_unknown) {
+    return null;
+  }
+}
+
+function isCalledInEnglish(property              , name        )          {
+  if (!Object.prototype.hasOwnProperty.call(ENGLISH, name)) return false;
+  var matchNames = ENGLISH[name];
+  for (var index = 0; index < matchNames.length; index++) {
+    if (matchNames[index] === property.matchName) return true;
+  }
+  return false;
+}
+
+/** Members of a group, in order; of a property none. */
+function childrenOf(group              )                 {
+  var children                 = [];
+  if (group.propertyType === PropertyType.PROPERTY) return children;
+  var count = (group                 ).numProperties;
+  for (var index = 1; index <= count; index++) {
+    var child = group.property(index)                       ;
+    if (child) children.push(child);
+  }
+  return children;
+}
+
+/** The parts between dots; a dot or backslash after a backslash is one of the name. */
+function splitPath(path        )           {
+  var parts           = [];
+  var part = '';
+  for (var at = 0; at < path.length; at++) {
+    var character = path.charAt(at);
+    var next = path.charAt(at + 1);
+    if (character === '\\' && (next === '.' || next === '\\')) {
+      part += next;
+      at++;
+    } else if (character === '.') {
+      parts.push(part);
+      part = '';
+    } else {
+      part += character;
+    }
+  }
+  parts.push(part);
+  return parts;
+}
+
+function joinPath(parts                   )         {
+  return parts.join('.');
+}
+
+/** Paths of the members of a group as one would write them, those like `wanted` first. */
+function childPaths(group              , prefix        , wanted        )           {
+  var children = childrenOf(group);
+  var names           = [];
+  for (var index = 0; index < children.length; index++) names.push(children[index].name);
+  var near = candidatesFor(wanted, names);
+  for (var at = 0; at < near.length; at++) near[at] = prefix === '' ? near[at] : prefix + '.' + near[at];
+  return near;
+}
+
+/** Those of one name have different numbers. */
+function numbered(children                         , prefix        )           {
+  var paths           = [];
+  for (var index = 0; index < children.length; index++) {
+    paths.push((prefix === '' ? '' : prefix + '.') + children[index].propertyIndex);
+  }
+  return paths;
+}
+
 // src/engines/aerender/script/files.ts
 
 /** Files of the disk. */
@@ -390,21 +585,29 @@ function readText(path        )         {
 
 /** Writes an ASCII file; false when that failed. */
 function writeText(path        , text        )          {
-  var file = fileAt(path);
-  file.encoding = 'UTF-8';
-  file.lineFeed = 'Unix';
-  if (!file.open('w')) return false;
-  var written = file.write(text);
-  return file.close() && written;
+  try {
+    var file = fileAt(path);
+    file.encoding = 'UTF-8';
+    file.lineFeed = 'Unix';
+    if (!file.open('w')) return false;
+    var isWritten = file.write(text);
+    return file.close() && isWritten;
+  } catch (_refused) {
+    return false;
+  }
 }
 
 /** Writes a file so that it is either there as a whole or not at all. */
 function writeTextAtOnce(directory        , name        , text        )          {
   var part = directory + '/' + name + '.part';
   if (!writeText(part, text)) return false;
-  var old = fileAt(directory + '/' + name);
-  if (old.exists) old.remove();
-  return fileAt(part).rename(name);
+  try {
+    var old = fileAt(directory + '/' + name);
+    if (old.exists) old.remove();
+    return fileAt(part).rename(name);
+  } catch (_refused) {
+    return false;
+  }
 }
 
 // src/engines/aerender/script/session.ts
@@ -533,6 +736,26 @@ function missingFonts(session         , used                   )           {
     else warn(session, 'the project has text in the font ' + quote(name) + ', which is not there');
   }
   return missing;
+}
+
+/**
+ * Says which effects of the layers this After Effects does not have: it renders without them. Pseudo effects, groups of
+ * controls that somebody defined, are in the project itself.
+ */
+function warnOfMissingEffects(session         )       {
+  var installed = app.effects                                       ;
+  if (!installed || !(installed.length > 0)) return;
+  var known                          = {};
+  for (var index = 0; index < installed.length; index++) known['effect ' + installed[index].matchName] = true;
+  eachLayer(session, function (layer) {
+    var parade = layer.property('ADBE Effect Parade')                                  ;
+    var effects = parade ? childrenOf(parade) : [];
+    for (var at = 0; at < effects.length; at++) {
+      var matchName = effects[at].matchName;
+      if (known['effect ' + matchName] === true || matchName.indexOf('Pseudo/') === 0) continue;
+      warn(session, 'the effect ' + quote(effects[at].name) + ' (' + matchName + ') is not installed');
+    }
+  });
 }
 
 /** AE_MISSING_FOOTAGE with the names. */
@@ -789,201 +1012,6 @@ function reachOf(session         , layer       , end        )         {
     else stretchOver(shown, source, layer.inPoint, end);
   }
   return Math.min(end, layer.startTime + sourceLasts(shown, source));
-}
-
-// src/engines/aerender/script/property-path.ts
-
-/** Properties by a path of names, match names or numbers: "Effects.Fill.Color". */
-
-/** What a path leads to, or how far it led. */
-
-/** After Effects nests less deeply; paths are written by template authors. */
-var MAX_PROPERTY_PARTS = 32;
-
-/**
- * English names of what every After Effects has under the name of its language; effects and their properties have
- * match names as well, which "template inspect" lists. One name has several where groups of different kinds use it.
- */
-var ENGLISH                           = {
-  'Effects': ['ADBE Effect Parade'],
-  'Transform': ['ADBE Transform Group', 'ADBE Vector Transform Group'],
-  'Anchor Point': ['ADBE Anchor Point', 'ADBE Vector Anchor'],
-  'Position': ['ADBE Position', 'ADBE Vector Position'],
-  'Scale': ['ADBE Scale', 'ADBE Vector Scale'],
-  'Rotation': ['ADBE Rotate Z', 'ADBE Vector Rotation'],
-  'X Rotation': ['ADBE Rotate X'],
-  'Y Rotation': ['ADBE Rotate Y'],
-  'Z Rotation': ['ADBE Rotate Z'],
-  'Orientation': ['ADBE Orientation'],
-  'X Position': ['ADBE Position_0'],
-  'Y Position': ['ADBE Position_1'],
-  'Z Position': ['ADBE Position_2'],
-  'Opacity': [
-    'ADBE Opacity',
-    'ADBE Vector Fill Opacity',
-    'ADBE Vector Stroke Opacity',
-    'ADBE Vector Group Opacity'
-  ],
-  'Text': ['ADBE Text Properties'],
-  'Source Text': ['ADBE Text Document'],
-  'Masks': ['ADBE Mask Parade'],
-  'Contents': ['ADBE Root Vectors Group', 'ADBE Vectors Group'],
-  'Color': ['ADBE Vector Fill Color', 'ADBE Vector Stroke Color'],
-  'Stroke Width': ['ADBE Vector Stroke Width'],
-  'Size': ['ADBE Vector Rect Size', 'ADBE Vector Ellipse Size'],
-  'Audio': ['ADBE Audio Group'],
-  'Audio Levels': ['ADBE Audio Levels'],
-  'Material Options': ['ADBE Material Options Group'],
-  'Geometry Options': ['ADBE Extrsn Options Group'],
-  'Layer Styles': ['ADBE Layer Styles'],
-  'Time Remap': ['ADBE Time Remapping'],
-  'Essential Properties': ['ADBE Layer Overrides'],
-  'Camera Options': ['ADBE Camera Options Group'],
-  'Light Options': ['ADBE Light Options Group']
-};
-
-/** The one property at the path. AE_PROPERTY_NOT_FOUND when there is none, several, or a group of properties. */
-function findProperty(layer       , path        )           {
-  var parts = splitPath(path);
-  var search         = { deepest: layer, depth: 0, repeated: [] };
-  var found = parts.length > MAX_PROPERTY_PARTS ? null : walk(layer, parts, 0, search);
-  if (found !== null && found.propertyType === PropertyType.PROPERTY) return found            ;
-  var where = quote(path) + ' of layer ' + quote(layer.name);
-  if (found !== null) {
-    return fail('AE_PROPERTY_NOT_FOUND', where + ' is a group of properties', childPaths(found, path, ''));
-  }
-  if (search.repeated.length > 0) {
-    fail('AE_PROPERTY_NOT_FOUND', 'several properties are called ' + where, search.repeated);
-  }
-  var prefix = joinPath(parts.slice(0, search.depth));
-  return fail(
-    'AE_PROPERTY_NOT_FOUND',
-    'there is no property ' + where,
-    childPaths(search.deepest, prefix, parts[search.depth])
-  );
-}
-
-/** Names may hold dots: of the parts from `from` on, the longest that are one name are tried first. */
-function walk(
-  group              ,
-  parts                   ,
-  from        ,
-  search
-)                      {
-  if (from === parts.length) return group;
-  if (from > search.depth) {
-    search.deepest = group;
-    search.depth = from;
-  }
-  if (group.propertyType === PropertyType.PROPERTY) return null;
-  for (var to = parts.length; to > from; to--) {
-    var name = parts.slice(from, to).join('.');
-    var children = childrenCalled(group                 , name);
-    if (children.length > 1) {
-      search.repeated = numbered(children, joinPath(parts.slice(0, from)));
-    } else if (children.length === 1) {
-      var found = walk(children[0], parts, to, search);
-      if (found !== null) return found;
-    }
-  }
-  return null;
-}
-
-/** By name, else match name, else its English name, else number; else what After Effects itself takes the name for. */
-function childrenCalled(group               , name        )                 {
-  var byName                 = [];
-  var byMatchName                 = [];
-  var byEnglish                 = [];
-  var children = childrenOf(group);
-  for (var index = 0; index < children.length; index++) {
-    if (children[index].name === name) byName.push(children[index]);
-    if (children[index].matchName === name) byMatchName.push(children[index]);
-    if (isCalledInEnglish(children[index], name)) byEnglish.push(children[index]);
-  }
-  if (byName.length > 0) return byName;
-  if (byMatchName.length > 0) return byMatchName;
-  if (byEnglish.length > 0) return byEnglish;
-  if (/^[0-9]{1,4}$/.test(name)) {
-    var number = Number(name);
-    return number >= 1 && number <= children.length ? [children[number - 1]] : [];
-  }
-  var other = memberOf(group, name);
-  return other === null ? [] : [other];
-}
-
-/** Shortcuts such as "Opacity" of a layer. A name that it does not know is null or, in some groups, an error. */
-function memberOf(group               , name        )                      {
-  try {
-    var member = group.property(name)                       ;
-    return member ? member : null;
-  } catch (_unknown) {
-    return null;
-  }
-}
-
-function isCalledInEnglish(property              , name        )          {
-  if (!Object.prototype.hasOwnProperty.call(ENGLISH, name)) return false;
-  var matchNames = ENGLISH[name];
-  for (var index = 0; index < matchNames.length; index++) {
-    if (matchNames[index] === property.matchName) return true;
-  }
-  return false;
-}
-
-/** Members of a group, in order; of a property none. */
-function childrenOf(group              )                 {
-  var children                 = [];
-  if (group.propertyType === PropertyType.PROPERTY) return children;
-  var count = (group                 ).numProperties;
-  for (var index = 1; index <= count; index++) {
-    var child = group.property(index)                       ;
-    if (child) children.push(child);
-  }
-  return children;
-}
-
-/** The parts between dots; a dot or backslash after a backslash is one of the name. */
-function splitPath(path        )           {
-  var parts           = [];
-  var part = '';
-  for (var at = 0; at < path.length; at++) {
-    var character = path.charAt(at);
-    var next = path.charAt(at + 1);
-    if (character === '\\' && (next === '.' || next === '\\')) {
-      part += next;
-      at++;
-    } else if (character === '.') {
-      parts.push(part);
-      part = '';
-    } else {
-      part += character;
-    }
-  }
-  parts.push(part);
-  return parts;
-}
-
-function joinPath(parts                   )         {
-  return parts.join('.');
-}
-
-/** Paths of the members of a group as one would write them, those like `wanted` first. */
-function childPaths(group              , prefix        , wanted        )           {
-  var children = childrenOf(group);
-  var names           = [];
-  for (var index = 0; index < children.length; index++) names.push(children[index].name);
-  var near = candidatesFor(wanted, names);
-  for (var at = 0; at < near.length; at++) near[at] = prefix === '' ? near[at] : prefix + '.' + near[at];
-  return near;
-}
-
-/** Those of one name have different numbers. */
-function numbered(children                         , prefix        )           {
-  var paths           = [];
-  for (var index = 0; index < children.length; index++) {
-    paths.push((prefix === '' ? '' : prefix + '.') + children[index].propertyIndex);
-  }
-  return paths;
 }
 
 // src/engines/aerender/script/property-value.ts
@@ -1900,6 +1928,7 @@ function bindProject(directory        , data          , report        )       {
   var fonts = usedFonts(session);
   var lacking = missingFonts(session, fonts);
   if (lacking.length > 0 && data.missingFonts === 'refuse') throw fontFailure(lacking);
+  warnOfMissingEffects(session);
   makeNameUnique(session);
   announce(session, 'save', null);
   saveProject(data.saveTo);
@@ -2142,24 +2171,32 @@ function writeString(text        )         {
  * its `data.json`; says how it went in `result.json`. What it reads is data and is never evaluated.
  */
 
+/** Exit codes: see BIND_EXIT_CODES. */
+var EXIT_DONE = 0;
+var EXIT_FAILED = 1;
+var EXIT_CANNOT_WRITE = 13;
+
 /** Binds, says how it went, and ends After Effects. */
 function main()       {
   var directory = new File($.fileName).parent.fsName;
   var report         = { at: null, warnings: [], renderSettings: [], outputModules: [], done: null };
   var error                 = null;
-  writeText(directory + '/started', 'start');
+  var canWrite = writeText(directory + '/started', 'start');
   // A second `AfterFX -r` hands its script to the After Effects that runs already: whose project that is, is not ours.
   var isFree = isNothingOpen();
   try {
     app.beginSuppressDialogs();
     if (!isFree) fail('AE_OTHER_INSTANCE', 'a project is open in this After Effects: somebody works there');
+    // Nobody would learn of the result.
+    if (!canWrite) fail('AE_SCRIPT_ERROR', 'After Effects does not let scripts write files');
     bindProject(directory, readData(directory), report);
   } catch (thrown) {
     error = toFailure(thrown);
   }
   var isWritten = writeTextAtOnce(directory, 'result.json', writeJson(resultOf(report, error)));
   // Set before quitting: After Effects hands it to whoever started it.
-  app.exitCode = error === null && isWritten ? 0 : 1;
+  app.exitCode = error === null ? EXIT_DONE : EXIT_FAILED;
+  if (!isWritten) app.exitCode = EXIT_CANNOT_WRITE;
   try {
     app.endSuppressDialogs(false);
   } catch (_ended) {}

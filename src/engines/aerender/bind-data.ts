@@ -164,3 +164,9 @@ export const BIND_FILES = {
   started: 'started',
   result: 'result.json',
 } as const;
+
+/**
+ * With what After Effects ends after the script. 13: it could write no file, most likely because
+ * "Allow Scripts to Write Files and Access Network" is off in its preferences (not verified against a real one).
+ */
+export const BIND_EXIT_CODES = { done: 0, failed: 1, cannotWrite: 13 } as const;

@@ -1,6 +1,13 @@
 /** The steps, from the project of the bundle to the saved copy. */
 import type { BindData } from '../bind-data.ts';
-import { fontFailure, footageFailure, missingFonts, missingFootage, usedFonts } from './checks.ts';
+import {
+  fontFailure,
+  footageFailure,
+  missingFonts,
+  missingFootage,
+  usedFonts,
+  warnOfMissingEffects
+} from './checks.ts';
 import { describeComposition, readTemplates } from './describe.ts';
 import { setDuration, wholeWorkArea } from './duration.ts';
 import { fail, messageOf } from './failure.ts';
@@ -40,6 +47,7 @@ export function bindProject(directory: string, data: BindData, report: Report): 
   var fonts = usedFonts(session);
   var lacking = missingFonts(session, fonts);
   if (lacking.length > 0 && data.missingFonts === 'refuse') throw fontFailure(lacking);
+  warnOfMissingEffects(session);
   makeNameUnique(session);
   announce(session, 'save', null);
   saveProject(data.saveTo);

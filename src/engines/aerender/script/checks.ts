@@ -2,6 +2,7 @@
 import type { MissingFootage } from '../bind-data.ts';
 import { type Failure, failure, quote } from './failure.ts';
 import { compositionTree, sourceOf } from './layers.ts';
+import { childrenOf } from './property-path.ts';
 import { type Session, warn } from './session.ts';
 import { sourceText } from './text-document.ts';
 
@@ -58,6 +59,26 @@ export function missingFonts(session: Session, used: readonly string[]): string[
     else warn(session, 'the project has text in the font ' + quote(name) + ', which is not there');
   }
   return missing;
+}
+
+/**
+ * Says which effects of the layers this After Effects does not have: it renders without them. Pseudo effects, groups of
+ * controls that somebody defined, are in the project itself.
+ */
+export function warnOfMissingEffects(session: Session): void {
+  var installed = app.effects as { matchName: string }[] | undefined;
+  if (!installed || !(installed.length > 0)) return;
+  var known: Record<string, boolean> = {};
+  for (var index = 0; index < installed.length; index++) known['effect ' + installed[index].matchName] = true;
+  eachLayer(session, function (layer) {
+    var parade = layer.property('ADBE Effect Parade') as unknown as PropertyBase | null;
+    var effects = parade ? childrenOf(parade) : [];
+    for (var at = 0; at < effects.length; at++) {
+      var matchName = effects[at].matchName;
+      if (known['effect ' + matchName] === true || matchName.indexOf('Pseudo/') === 0) continue;
+      warn(session, 'the effect ' + quote(effects[at].name) + ' (' + matchName + ') is not installed');
+    }
+  });
 }
 
 /** AE_MISSING_FOOTAGE with the names. */

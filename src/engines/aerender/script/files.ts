@@ -25,19 +25,27 @@ export function readText(path: string): string {
 
 /** Writes an ASCII file; false when that failed. */
 export function writeText(path: string, text: string): boolean {
-  var file = fileAt(path);
-  file.encoding = 'UTF-8';
-  file.lineFeed = 'Unix';
-  if (!file.open('w')) return false;
-  var written = file.write(text);
-  return file.close() && written;
+  try {
+    var file = fileAt(path);
+    file.encoding = 'UTF-8';
+    file.lineFeed = 'Unix';
+    if (!file.open('w')) return false;
+    var isWritten = file.write(text);
+    return file.close() && isWritten;
+  } catch (_refused) {
+    return false;
+  }
 }
 
 /** Writes a file so that it is either there as a whole or not at all. */
 export function writeTextAtOnce(directory: string, name: string, text: string): boolean {
   var part = directory + '/' + name + '.part';
   if (!writeText(part, text)) return false;
-  var old = fileAt(directory + '/' + name);
-  if (old.exists) old.remove();
-  return fileAt(part).rename(name);
+  try {
+    var old = fileAt(directory + '/' + name);
+    if (old.exists) old.remove();
+    return fileAt(part).rename(name);
+  } catch (_refused) {
+    return false;
+  }
 }

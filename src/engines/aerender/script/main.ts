@@ -10,24 +10,32 @@ import { readJson } from './json-read.ts';
 import { writeJson } from './json-write.ts';
 import type { Report } from './session.ts';
 
+/** Exit codes: see BIND_EXIT_CODES. */
+var EXIT_DONE = 0;
+var EXIT_FAILED = 1;
+var EXIT_CANNOT_WRITE = 13;
+
 /** Binds, says how it went, and ends After Effects. */
 export function main(): void {
   var directory = new File($.fileName).parent.fsName;
   var report: Report = { at: null, warnings: [], renderSettings: [], outputModules: [], done: null };
   var error: Failure | null = null;
-  writeText(directory + '/started', 'start');
+  var canWrite = writeText(directory + '/started', 'start');
   // A second `AfterFX -r` hands its script to the After Effects that runs already: whose project that is, is not ours.
   var isFree = isNothingOpen();
   try {
     app.beginSuppressDialogs();
     if (!isFree) fail('AE_OTHER_INSTANCE', 'a project is open in this After Effects: somebody works there');
+    // Nobody would learn of the result.
+    if (!canWrite) fail('AE_SCRIPT_ERROR', 'After Effects does not let scripts write files');
     bindProject(directory, readData(directory), report);
   } catch (thrown) {
     error = toFailure(thrown);
   }
   var isWritten = writeTextAtOnce(directory, 'result.json', writeJson(resultOf(report, error)));
   // Set before quitting: After Effects hands it to whoever started it.
-  app.exitCode = error === null && isWritten ? 0 : 1;
+  app.exitCode = error === null ? EXIT_DONE : EXIT_FAILED;
+  if (!isWritten) app.exitCode = EXIT_CANNOT_WRITE;
   try {
     app.endSuppressDialogs(false);
   } catch (_ended) {}
