@@ -1,5 +1,5 @@
 /** One binding of `engines.aerender` against the project. */
-import type { AepLayer } from './aep/aep-project.ts';
+import type { AepEffect, AepLayer } from './aep/aep-project.ts';
 import { type PlacedLayer, quoted } from './aep/project-index.ts';
 import type { AerenderBinding } from './aerender-section.ts';
 import type { ManifestPath } from './problems.ts';
@@ -110,18 +110,38 @@ function checkColor(layer: AepLayer, shape: string | undefined, path: ManifestPa
 
 const EFFECTS = /^(?:effects?|adbe effect parade)\.(.+)$/i;
 
-/** Of properties the inspector reads the effects: the path must go on with the name of one of the layer. */
+/** Of properties the inspector reads the effects: the path must go on with the name or number of one of the layer. */
 function checkProperty(layer: AepLayer, property: string, path: ManifestPath): ProjectFinding[] {
-  const rest = EFFECTS.exec(property)?.[1];
-  if (rest === undefined || /^\d+(\.|$)/.test(rest)) return [];
-  const names = layer.effects.flatMap(({ name, matchName }) => [name, matchName]);
-  if (names.some((name) => rest === name || rest.startsWith(`${name}.`))) return [];
-  const has =
-    layer.effects.length === 0
-      ? 'it has none'
-      : `it has ${layer.effects.map(({ name, matchName }) => `${quoted(name)} (${matchName})`).join(', ')}`;
-  const message = `the layer ${quoted(layer.name)} has no effect ${quoted(rest.split('.')[0] ?? '')}; ${has}`;
+  // A backslash keeps a dot in a name.
+  const rest = EFFECTS.exec(property)?.[1]?.replace(/\\([.\\])/g, '$1');
+  if (rest === undefined) return [];
+  const { effects } = layer;
+  const isNamed = (name: string): boolean => rest === name || rest.startsWith(`${name}.`);
+  const byName = alike(effects, ({ name }) => name, isNamed);
+  const found = byName.length > 0 ? byName : alike(effects, ({ matchName }) => matchName, isNamed);
+  const [first = ''] = rest.split('.');
+  if (found.length === 1 || (found.length === 0 && effects[Number(first) - 1])) return [];
+  const has = effects.map(({ name, matchName }, at) => `${at + 1} ${quoted(name)} (${matchName})`).join(', ');
+  const where = `the layer ${quoted(layer.name)} has`;
+  const called = (
+    byName.length > 0 ? found.map(({ name }) => name) : found.map(({ matchName }) => matchName)
+  )[0];
+  const message =
+    called === undefined
+      ? `${where} no effect ${quoted(first)}; it has ${has === '' ? 'none' : has}`
+      : `${where} ${found.length} effects ${quoted(called)}; give the number instead of the name: ${has}`;
   return [errorAt([...path, 'property'], 'AE_PROPERTY_NOT_FOUND', message)];
+}
+
+/** Effects of the longest name that fits: "Fill 2" is not "Fill". */
+function alike(
+  effects: readonly AepEffect[],
+  nameOf: (effect: AepEffect) => string,
+  isNamed: (name: string) => boolean,
+): readonly AepEffect[] {
+  const fitting = effects.filter((effect) => isNamed(nameOf(effect)));
+  const longest = Math.max(...fitting.map((effect) => nameOf(effect).length));
+  return fitting.filter((effect) => nameOf(effect).length === longest);
 }
 
 const KINDS: Readonly<Partial<Record<AepLayer['kind'], string>>> = {

@@ -184,34 +184,49 @@ function colorInput(
   seen: Set<number>,
 ): ProposedInput[] {
   const { layer } = placed;
-  const fill = layer.effects.find(({ matchName }) => matchName === 'ADBE Fill');
+  const fill = fillOf(layer);
   const isColored = layer.kind === 'solid' || (layer.kind === 'shape' && !fill);
   if (!fill && !isColored) return [];
   // Any shape has a colour: those are proposed by their name alone.
   const isWanted = proposal.options.allColors && (fill !== undefined || layer.kind === 'solid');
   if (!isWanted && !COLOR_NAME.test(layer.name)) return [];
-  const address = addressOf(proposal.index, proposal.main, placed);
-  if (!address) return [];
+  // Layers of one solid have one colour.
+  const uses = fill || !footage ? [placed] : (proposal.shared.get(footage.id) ?? [placed]);
   if (!fill && footage) {
     if (seen.has(footage.id)) return [];
     seen.add(footage.id);
   }
-  const binding: BindingText = {
-    to: 'color',
-    ...address,
-    // Match names are the same in every language.
-    ...(fill ? { property: 'Effects.ADBE Fill.ADBE Fill-0002' } : {}),
-  };
+  const property = fill ? fillColor(layer) : {};
+  const bindings = uses
+    .filter((use) => use === placed || (use.layer.kind === 'solid' && !fillOf(use.layer)))
+    .slice(0, MOST_BINDINGS)
+    .flatMap((use): BindingText[] => {
+      const address = addressOf(proposal.index, proposal.main, use);
+      return address ? [{ to: 'color', ...address, ...property }] : [];
+    });
+  if (bindings.length === 0) return [];
   const color = fill ? null : (footage?.color ?? null);
   return [
     {
       name: inputNameFrom(layer.name, 'color', proposal.taken),
       type: 'color',
       fields: color === null ? {} : { default: color },
-      bindings: [binding],
-      about: aboutOf(placed, fill ? `effect ${fill.name}` : layer.kind),
+      bindings,
+      about: `${aboutOf(placed, fill ? `effect ${fill.name}` : layer.kind)}${bindings.length > 1 ? ` and ${bindings.length - 1} more` : ''}`,
     },
   ];
+}
+
+function fillOf({ effects }: AepLayer): AepLayer['effects'][number] | undefined {
+  // The upper one of two is covered by the lower.
+  return effects.findLast(({ matchName }) => matchName === 'ADBE Fill');
+}
+
+/** The colour of that effect. Match names are the same in every language, and numbers tell two effects of one name apart. */
+function fillColor({ effects }: AepLayer): { readonly property: string } {
+  const last = effects.findLastIndex(({ matchName }) => matchName === 'ADBE Fill');
+  const isOnly = effects.findIndex(({ matchName }) => matchName === 'ADBE Fill') === last;
+  return { property: `Effects.${isOnly ? 'ADBE Fill' : last + 1}.ADBE Fill-0002` };
 }
 
 /** The shortest address that leads to this layer and no other; null: there is none. */

@@ -34,6 +34,7 @@ export function templateDetails(
       ['title', template.title],
       ['about', template.description],
       ['engines', template.engines.join(', ')],
+      ['project', projectText(manifest)],
       ['picture', `${composition.width} × ${composition.height}, ${composition.fps} fps, ${length}`],
       ['bundle', `${formatBytes(template.sizeBytes)}, sha256 ${template.sha256}`],
       ['pushed', formatInstant(template.pushedAt)],
@@ -58,6 +59,21 @@ export function templateDetails(
     ]),
   );
   return parts.join('\n\n');
+}
+
+/** `spot.aep, composition "Main", After Effects 23 or newer`; null: the template has no project. */
+function projectText({ engines: { aerender }, requires }: Manifest): string | null {
+  if (!aerender) return null;
+  const { composition } = aerender;
+  const named =
+    typeof composition === 'string'
+      ? `composition ${JSON.stringify(composition)}`
+      : `composition by "${composition.input}": ${Object.entries(composition.options)
+          .map(([option, name]) => `${option} = ${JSON.stringify(name)}`)
+          .join(', ')}`;
+  const oldest = requires?.engines?.aerender;
+  const version = oldest === undefined ? [] : [`After Effects ${oldest} or newer`];
+  return [aerender.project, named, ...version].join(', ');
 }
 
 function defaultText({ default: value }: InputDefinition): string | null {

@@ -30,6 +30,11 @@ const items = [
       layer({ name: 'Camera', type: 2 }),
       text('Twice'),
       text('Twice'),
+      layer({
+        name: 'Glow',
+        sourceId: 11,
+        effects: ['Fill', 'Fill', 'Fill 2.5'].map((name) => ({ matchName: 'ADBE Fill', name })),
+      }),
     ],
   }),
   compositionItem({ id: 2, name: 'Card', layers: [text('Line'), text('Both'), layer({ sourceId: 3 })] }),
@@ -104,6 +109,8 @@ test('a manifest that fits its project has no findings', async () => {
     '{ to: color, input: accent, layer: Star, shape: Body }',
     '{ to: color, input: accent, layer: Logo, property: Effects.Füllung.Color }',
     '{ to: color, input: accent, layer: Logo, property: "Effects.ADBE Fill.ADBE Fill-0002" }',
+    "{ to: color, input: accent, layer: Glow, property: 'Effects.Fill 2\\.5.Color' }",
+    '{ to: color, input: accent, layer: Glow, property: Effects.2.Color }',
     '{ to: property, input: title, layer: Camera, property: Camera Options.Zoom }',
     '{ to: source, input: format, layer: Card, options: { wide: Card, tall: Tall } }',
   ].join(', ');
@@ -120,7 +127,7 @@ const refusals: readonly (readonly [string, string, string])[] = [
   [
     'a layer of another composition',
     '{ to: text, input: title, layer: Only here }',
-    'error AE_LAYER_NOT_FOUND @layer: composition "Main" and those in it have no layer "Only here"; there are "Title", "Card", "Logo", "Bar", "Star", "Camera", "Twice", "Line", "Both", "Inner" and 1 more',
+    'error AE_LAYER_NOT_FOUND @layer: composition "Main" and those in it have no layer "Only here"; there are "Title", "Card", "Logo", "Bar", "Star", "Camera", "Twice", "Glow", "Line", "Both" and 2 more',
   ],
   [
     'two layers of one name in one composition',
@@ -134,8 +141,8 @@ const refusals: readonly (readonly [string, string, string])[] = [
   ],
   [
     'a number beyond the layers',
-    '{ to: text, input: title, layer: 9 }',
-    'error AE_LAYER_NOT_FOUND @layer: composition "Main" has no layer 9; it has 8',
+    '{ to: text, input: title, layer: 10 }',
+    'error AE_LAYER_NOT_FOUND @layer: composition "Main" has no layer 10; it has 9',
   ],
   [
     'a composition that is not there',
@@ -175,7 +182,17 @@ const refusals: readonly (readonly [string, string, string])[] = [
   [
     'an effect that the layer lacks',
     '{ to: property, input: title, layer: Logo, property: Effects.Fill.Color }',
-    'error AE_PROPERTY_NOT_FOUND @property: the layer "Logo" has no effect "Fill"; it has "Füllung" (ADBE Fill)',
+    'error AE_PROPERTY_NOT_FOUND @property: the layer "Logo" has no effect "Fill"; it has 1 "Füllung" (ADBE Fill)',
+  ],
+  [
+    'an effect of which there are two',
+    '{ to: color, input: accent, layer: Glow, property: Effects.Fill.Color }',
+    'error AE_PROPERTY_NOT_FOUND @property: the layer "Glow" has 2 effects "Fill"; give the number instead of the name: 1 "Fill" (ADBE Fill), 2 "Fill" (ADBE Fill), 3 "Fill 2.5" (ADBE Fill)',
+  ],
+  [
+    'an effect by a number that is too high',
+    '{ to: color, input: accent, layer: Logo, property: Effects.2.Color }',
+    'error AE_PROPERTY_NOT_FOUND @property: the layer "Logo" has no effect "2"; it has 1 "Füllung" (ADBE Fill)',
   ],
   [
     'an expression on an effect of a layer without any',
