@@ -25,7 +25,10 @@ export default class AgentRun extends BaseCommand {
       helpValue: '<n>',
       description: 'tasks at the same time (MAX_CONCURRENT_JOBS)',
     }),
-    'ae-path': Flags.string({ helpValue: '<path>', description: 'aerender; empty: mock mode (AE_PATH)' }),
+    'ae-path': Flags.string({
+      helpValue: '<path>',
+      description: 'aerender; default: the newest that is installed; empty: mock mode (AE_PATH)',
+    }),
     'ffmpeg-path': Flags.string({ helpValue: '<path>', description: 'ffmpeg (FFMPEG_PATH)' }),
     'state-dir': Flags.string({ helpValue: '<path>', description: 'cache, outbox, lock (STATE_DIR)' }),
     'temp-dir': Flags.string({ helpValue: '<path>', description: 'scratch space (TEMP_DIR)' }),
@@ -94,7 +97,7 @@ export default class AgentRun extends BaseCommand {
       },
     });
     agent.ready.then(
-      (ready) => this.note(readyLine(ready, config.maxConcurrentJobs, config.aePath === '')),
+      (ready) => this.note(readyLine(ready, config.maxConcurrentJobs, config.aerender.path === '')),
       () => undefined,
     );
     await agent.done;
@@ -118,7 +121,7 @@ function readyLine(
       ? `engines: ${usable.join(', ')}`
       : 'no engine can be used here ("flatrender doctor" says why)',
     `${maxJobs} ${maxJobs === 1 ? 'task' : 'tasks'} at a time`,
-    ...(isMock ? ['mock mode: AE_PATH is empty, so no After Effects'] : []),
+    ...(isMock ? ['mock mode: AE_PATH is empty, so After Effects jobs get test pictures'] : []),
     ...(healthUrl === null ? [] : [`health: ${healthUrl}/health`]),
   ];
   return parts.join(' · ');

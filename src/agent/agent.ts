@@ -101,7 +101,12 @@ async function run(
     (made) => made.close(),
   );
   const transfers = stack.adopt(createTransfers(clock), (made) => made.close());
-  const settings = { ffmpegPath: config.ffmpegPath, previewMs: 1000, threads: config.encoderThreads };
+  const settings = {
+    ffmpegPath: config.ffmpegPath,
+    previewMs: 1000,
+    threads: config.encoderThreads,
+    aerender: config.aerender,
+  };
   const probing = hosts.probe(settings);
   probing.catch(() => undefined);
   const state = await openState(options, clock, logger);

@@ -7,44 +7,17 @@ import { type EnvFile, findEnvFile, placeOf, readEnvFile } from '../lib/env-file
 import { FlatrenderError } from '../lib/errors.ts';
 import { isLogLevel, type LogLevel } from '../lib/logger.ts';
 import { Name, Role } from '../protocol/names.ts';
+import { AERENDER_KEYS, type AerenderSettings, aerenderSettings } from './aerender-settings.ts';
+import { gigabytes, list, origin, wholeNumber } from './env-values.ts';
 import { flatrenderHome, homePaths } from './home.ts';
-
-const list = <T extends z.ZodType<unknown, string>>(item: T) =>
-  z
-    .string()
-    .transform((text) =>
-      text
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== ''),
-    )
-    .pipe(z.array(item));
-const wholeNumber = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, `a whole number from ${min} to ${max}`)
-    .transform(Number)
-    .pipe(z.int().min(min, `at least ${min}`).max(max, `at most ${max}`));
-const gigabytes = (max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,7}(\.\d{1,3})?$/, 'a number of gigabytes such as 20 or 0.5')
-    .transform(Number)
-    .pipe(z.number().max(max, `at most ${max}`));
-const origin = z.string().transform((text, context) => {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const isPlain = url && /^https?:$/.test(url.protocol) && !url.username && !url.search && !url.hash;
-  // Requests are signed over their path: a gateway that adds or removes a prefix would break every signature.
-  if (isPlain && url.pathname === '/') return url.origin;
-  context.addIssue('an address such as http://10.66.0.1:8088, without a path');
-  return z.NEVER;
-});
 
 /** One key of agent.env. */
 interface Key {
   readonly schema: z.ZodType;
   /** Used when the key is absent or empty; undefined: the key is required. */
   readonly fallback?: string;
+  /** An empty value means something of its own. */
+  readonly keepsEmpty?: boolean;
   readonly description: string;
 }
 
@@ -63,11 +36,7 @@ export const AGENT_KEYS = {
     fallback: 'http://10.66.0.1:8088',
     description: 'address of the control plane',
   },
-  AE_PATH: {
-    schema: z.string(),
-    fallback: '',
-    description: 'path of aerender; empty: no After Effects (mock mode)',
-  },
+  ...AERENDER_KEYS,
   NODE_ROLE: {
     schema: list(Role).refine((roles) => roles.length > 0, 'at least one role'),
     fallback: 'render',
@@ -147,7 +116,7 @@ export interface AgentConfig {
   readonly secret: string;
   /** Scheme, host and port, without a slash at the end. */
   readonly url: string;
-  readonly aePath: string;
+  readonly aerender: AerenderSettings;
   readonly roles: readonly Role[];
   /** null: find out. */
   readonly hostIp: string | null;
@@ -198,7 +167,10 @@ export function loadAgentConfig(options: {
     nodeId,
     secret: read('NODE_HMAC_SECRET'),
     url: read('ORCHESTRATOR_URL'),
-    aePath: read('AE_PATH'),
+    aerender: aerenderSettings(read, {
+      stateDir: join(stateDir, 'aerender'),
+      slots: read('MAX_CONCURRENT_JOBS'),
+    }),
     roles: read('NODE_ROLE') as Role[],
     hostIp: read('HOST_IP') || null,
     machineId: read('MACHINE_ID') || nodeId,
@@ -225,9 +197,9 @@ function readKey(
   file: EnvFile | null,
   directories: readonly string[],
 ): unknown {
-  const { schema, fallback, description }: Key = AGENT_KEYS[key];
-  const given = flag ?? env[key] ?? file?.values[key];
-  const text = given?.trim() ? given.trim() : fallback;
+  const { schema, fallback, keepsEmpty, description }: Key = AGENT_KEYS[key];
+  const given = (flag ?? env[key] ?? file?.values[key])?.trim();
+  const text = keepsEmpty ? (given ?? fallback) : given || fallback;
   if (text === undefined) {
     const looked = file ? file.path : `the environment, and no agent.env in ${directories.join(' or ')}`;
     throw new FlatrenderError('CONFIG_MISSING', `${key} is not set (${description}); looked in ${looked}`, {

@@ -1,11 +1,13 @@
 /** What every engine is: a probe and a render. The agent runs both in a child process (`engine-host.ts`). */
 import type { EngineInput } from '../bundle/engine-inputs.ts';
 import type { Manifest } from '../bundle/manifest.ts';
+import type { AerenderSettings } from '../config/aerender-settings.ts';
 import type { OutputSpec, TaskPhase } from '../protocol/jobs.ts';
 import type { EngineName } from '../protocol/names.ts';
 import type { EngineInfo } from '../protocol/nodes.ts';
 
 export type { EngineInput } from '../bundle/engine-inputs.ts';
+export type { AerenderLimits, AerenderSettings } from '../config/aerender-settings.ts';
 
 /** Everything an engine needs; plain data, so that it travels to the child process as JSON. */
 export interface RenderRequest {
@@ -34,47 +36,6 @@ export interface EngineSettings {
   readonly threads: number;
   /** How this node uses After Effects; absent: it does not. */
   readonly aerender?: AerenderSettings | undefined;
-}
-
-/** A node's settings for After Effects. A template may set its own limits (`limits`), never another program. */
-export interface AerenderSettings {
-  /**
-   * aerender, or the folder that holds it and AfterFX. `null`: the newest that is installed; `''`: mock mode, which
-   * takes After Effects jobs and makes test pictures (trial of a farm without a licence).
-   */
-  readonly path: string | null;
-  /** Shared by the slots of this node: locks, who runs which process, what fonts are installed. */
-  readonly stateDir: string;
-  /** Tasks rendered at the same time. */
-  readonly slots: number;
-  /** Overrides the template's mode. */
-  readonly mode: 'sequence' | 'movie' | null;
-  /** Overrides the template's output module, by mode. */
-  readonly outputModules: { readonly sequence: string | null; readonly movie: string | null };
-  /** Share of the CPU for multi-frame rendering (`-mfr ON n`), percent; null: what After Effects is set to. */
-  readonly mfrPercent: number | null;
-  /** `-mem_usage image max`, percent; null: what After Effects is set to. */
-  readonly memoryPercent: { readonly image: number; readonly max: number } | null;
-  /** `-reuse`: render in an After Effects that runs already. */
-  readonly reuse: boolean;
-  /** `-close`: what becomes of the project after the render. */
-  readonly close: 'DO_NOT_CLOSE' | 'DO_NOT_SAVE_CHANGES' | 'SAVE_CHANGES';
-  /**
-   * What is ended before a launch: `all` aerender and AfterFX of this user but those of this node's running tasks;
-   * `own`: only what earlier tasks of this node left; `off`: nothing.
-   */
-  readonly killStale: 'all' | 'own' | 'off';
-  /** Longest time without a sign of life, seconds. */
-  readonly limits: AerenderLimits;
-}
-
-/** Seconds without a sign of life, by phase. */
-export interface AerenderLimits {
-  readonly launch: number;
-  readonly bind: number;
-  readonly firstFrame: number;
-  readonly frame: number;
-  readonly encode: number;
 }
 
 export interface Progress {

@@ -26,6 +26,7 @@ function spawnAgent(
       STATE_DIR: dir,
       MIN_FREE_GB: '0',
       HEALTH_PORT: '0',
+      AE_PATH: '',
       ...env,
     },
   });

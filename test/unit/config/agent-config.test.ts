@@ -3,7 +3,12 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { AGENT_KEYS, type AgentKey, loadAgentConfig } from '../../../src/config/agent-config.ts';
+import {
+  AGENT_KEYS,
+  type AgentConfig,
+  type AgentKey,
+  loadAgentConfig,
+} from '../../../src/config/agent-config.ts';
 import { parseEnvFile } from '../../../src/lib/env-file.ts';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 
@@ -46,7 +51,19 @@ test('two keys are enough; everything else has the documented default', (t) => {
     nodeId: 'studio-1',
     secret: SECRET,
     url: 'http://10.66.0.1:8088',
-    aePath: '',
+    aerender: {
+      path: null,
+      stateDir: join(stateDir, 'aerender'),
+      slots: 1,
+      mode: null,
+      outputModules: { sequence: null, movie: null },
+      mfrPercent: null,
+      memoryPercent: null,
+      reuse: false,
+      close: 'DO_NOT_SAVE_CHANGES',
+      killStale: 'all',
+      limits: { launch: 300, bind: 300, firstFrame: 600, frame: 600, encode: 600 },
+    },
     roles: ['render'],
     hostIp: null,
     machineId: 'studio-1',
@@ -83,8 +100,65 @@ test('the example documents every key, and is itself valid once the secret is th
   const { config, warnings } = load(t, text);
   assert.deepEqual(warnings, []);
   const { config: bare } = load(t, `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\n`);
-  const ignored = { secret: '', stateDir: '', tempDir: '' };
-  assert.deepEqual({ ...config, ...ignored }, { ...bare, ...ignored }, 'the example shows the defaults');
+  const compared = (one: AgentConfig) => ({
+    ...one,
+    ...{ secret: '', stateDir: '', tempDir: '' },
+    aerender: { ...one.aerender, stateDir: '' },
+  });
+  assert.deepEqual(compared(config), compared(bare), 'the example shows the defaults');
+});
+
+test('AE_PATH: absent or auto finds After Effects, empty is mock mode, wherever it is said', (t) => {
+  const base = `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\n`;
+  const pathOf = (text: string, env: NodeJS.ProcessEnv = {}, flags: Partial<Record<AgentKey, string>> = {}) =>
+    load(t, `${base}${text}\n`, env, flags).config.aerender.path;
+  assert.equal(pathOf(''), null);
+  assert.equal(pathOf('AE_PATH=auto'), null);
+  assert.equal(pathOf('AE_PATH='), '');
+  assert.equal(pathOf('', { AE_PATH: '' }), '');
+  assert.equal(pathOf('AE_PATH=/opt/ae', {}, { AE_PATH: '' }), '');
+  assert.equal(
+    pathOf('AE_PATH=C:\\Program Files\\Adobe\\aerender.exe'),
+    'C:\\Program Files\\Adobe\\aerender.exe',
+  );
+});
+
+test('how After Effects is used is set by the node', (t) => {
+  const { config, home } = load(
+    t,
+    [
+      'NODE_ID=studio-1',
+      `NODE_HMAC_SECRET=${SECRET}`,
+      'MAX_CONCURRENT_JOBS=3',
+      'AE_PATH=/opt/ae',
+      'AE_MODE=Movie',
+      'AE_SEQUENCE_MODULE=PNG Sequence',
+      'AE_MOVIE_MODULE=Lossless',
+      'AE_MFR_PERCENT=80',
+      'AE_MEMORY_PERCENT=50  90',
+      'AE_REUSE=yes',
+      'AE_CLOSE=do_not_close',
+      'AE_LAUNCH_SECONDS=10',
+      'AE_BIND_SECONDS=20',
+      'AE_FIRST_FRAME_SECONDS=30',
+      'AE_FRAME_SECONDS=40',
+      'AE_ENCODE_SECONDS=50',
+    ].join('\n'),
+  );
+  assert.deepEqual(config.aerender, {
+    path: '/opt/ae',
+    stateDir: join(home, 'agent', 'studio-1', 'aerender'),
+    slots: 3,
+    mode: 'movie',
+    outputModules: { sequence: 'PNG Sequence', movie: 'Lossless' },
+    mfrPercent: 80,
+    memoryPercent: { image: 50, max: 90 },
+    reuse: true,
+    close: 'DO_NOT_CLOSE',
+    // Not everything: the After Effects that is used again would be ended.
+    killStale: 'own',
+    limits: { launch: 10, bind: 20, firstFrame: 30, frame: 40, encode: 50 },
+  });
 });
 
 test('a bad value is refused with its key, file and line', (t) => {
@@ -102,6 +176,13 @@ test('a bad value is refused with its key, file and line', (t) => {
     ['NODE_TAGS=GPU!', /NODE_TAGS/],
     ['LOG_LEVEL=loud', /trace, debug, info/],
     ['AE_PATH="C:\\new"', /line break/],
+    ['AE_MODE=film', /AE_MODE .*line 3/],
+    ['AE_MFR_PERCENT=0', /AE_MFR_PERCENT .*at least 1/],
+    ['AE_MEMORY_PERCENT=50', /two percentages from 1 to 200 such as "50 100"/],
+    ['AE_MEMORY_PERCENT=50 900', /two percentages/],
+    ['AE_CLOSE=LATER', /AE_CLOSE/],
+    ['AE_KILL_STALE=some', /AE_KILL_STALE/],
+    ['AE_FRAME_SECONDS=0', /at least 1/],
   ] as const) {
     const error = refusal(t, text);
     assert.equal(error.code, 'CONFIG_INVALID', text);
