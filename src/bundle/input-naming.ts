@@ -3,6 +3,9 @@
 /** Of an input's name; leaves room for a number behind it. */
 const LONGEST = 40;
 
+/** No good names for fields of a YAML file: some readers take them for something else than a text. */
+const YAML_WORD = /^(null|true|false|yes|no|on|off|y|n)$/i;
+
 /** Letters that Unicode does not take apart into a Latin one and a mark. */
 const LATIN: Readonly<Record<string, string>> = {
   ß: 'ss',
@@ -21,7 +24,8 @@ const LATIN: Readonly<Record<string, string>> = {
  * "logo.png" → `logo`. Of what has no Latin letters `fallback` is left, a valid name itself.
  */
 export function inputNameFrom(text: string, fallback: string, taken: Set<string>): string {
-  const base = baseName(text) || fallback;
+  const found = baseName(text) || fallback;
+  const base = YAML_WORD.test(found) ? `${fallback}${found.charAt(0).toUpperCase()}${found.slice(1)}` : found;
   for (let number = 1; ; number += 1) {
     const name = number === 1 ? base : `${base}${/\d$/.test(base) ? '_' : ''}${number}`;
     const key = name.toLowerCase();
