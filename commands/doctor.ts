@@ -3,6 +3,7 @@ import { type CheckResult, checkText, runChecks } from '../src/cli/doctor.ts';
 import { farmChecks } from '../src/cli/doctor-farm.ts';
 import { machineChecks } from '../src/cli/doctor-machine.ts';
 import { plural } from '../src/cli/output.ts';
+import type { AerenderSettings } from '../src/config/aerender-settings.ts';
 import { flatrenderHome } from '../src/config/home.ts';
 import { FlatrenderError } from '../src/lib/errors.ts';
 
@@ -19,7 +20,11 @@ export default class Doctor extends ClientCommand {
     await this.parse(Doctor);
     const agent = await agentSettings();
     const checks = [
-      ...machineChecks({ home: flatrenderHome(), ffmpegPath: agent?.ffmpegPath ?? '' }),
+      ...machineChecks({
+        home: flatrenderHome(),
+        ffmpegPath: agent?.ffmpegPath ?? '',
+        aerender: agent?.aerender ?? null,
+      }),
       ...farmChecks({
         connect: () => ({ api: this.api, config: this.clientConfig }),
         version: this.config.version,
@@ -38,15 +43,20 @@ export default class Doctor extends ClientCommand {
 }
 
 /** What this machine's agent is set to; null when there is no agent.env. A broken one is the agent's to report. */
-async function agentSettings(): Promise<{ ffmpegPath: string; healthUrl: string | null } | null> {
+async function agentSettings(): Promise<{
+  ffmpegPath: string;
+  aerender: AerenderSettings;
+  healthUrl: string | null;
+} | null> {
   const { loadAgentConfig } = await import('../src/config/agent-config.ts');
   try {
     const { config, file } = loadAgentConfig({});
     if (file === null && process.env.NODE_ID === undefined) return null;
-    const { ffmpegPath, healthPort, healthHost } = config;
+    const { aerender, ffmpegPath, healthPort, healthHost } = config;
     const host = healthHost === '0.0.0.0' ? '127.0.0.1' : healthHost;
     return {
       ffmpegPath,
+      aerender,
       healthUrl: healthPort === null || healthPort === 0 ? null : `http://${host}:${healthPort}/health`,
     };
   } catch (error) {

@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import type { AgentReady } from '../../src/agent/agent.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
+import { isMock } from '../../src/cli/node-report.ts';
 
 export default class AgentRun extends BaseCommand {
   static override summary = 'Run the node agent in the foreground';
@@ -110,18 +111,21 @@ export default class AgentRun extends BaseCommand {
 function readyLine(
   { nodeId, url, engines, healthUrl }: AgentReady,
   maxJobs: number,
-  isMock: boolean,
+  inMockMode: boolean,
 ): string {
   const usable = engines
     .filter((engine) => engine.available)
-    .map(({ name, version }) => (version ? `${name} ${version}` : name));
+    .map((engine) => {
+      const { name, version } = engine;
+      return isMock(engine) ? `${name} (mock)` : version ? `${name} ${version}` : name;
+    });
   const parts = [
     `node ${nodeId} is ready for work from ${url}`,
     usable.length > 0
       ? `engines: ${usable.join(', ')}`
       : 'no engine can be used here ("flatrender doctor" says why)',
     `${maxJobs} ${maxJobs === 1 ? 'task' : 'tasks'} at a time`,
-    ...(isMock ? ['mock mode: AE_PATH is empty, so After Effects jobs get test pictures'] : []),
+    ...(inMockMode ? ['mock mode: AE_PATH is empty, so After Effects jobs get test pictures'] : []),
     ...(healthUrl === null ? [] : [`health: ${healthUrl}/health`]),
   ];
   return parts.join(' · ');

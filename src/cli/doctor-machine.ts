@@ -1,7 +1,9 @@
 /** Checks of this machine: Node, state directory, disk, encoders, engines. */
 import { access, constants, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { AerenderSettings } from '../config/aerender-settings.ts';
 import { homePaths } from '../config/home.ts';
+import type { ProbeOptions } from '../engines/aerender/probe.ts';
 import type { Check, Finding } from './doctor.ts';
 import { formatBytes } from './output.ts';
 
@@ -14,16 +16,19 @@ export interface MachineOptions {
   readonly home: string;
   /** FFMPEG_PATH of this machine's agent, or empty. */
   readonly ffmpegPath: string;
+  /** How this machine's agent uses After Effects; null: there is no agent here. */
+  readonly aerender: AerenderSettings | null;
 }
 
 /** The checks that need no control plane. */
-export function machineChecks({ home, ffmpegPath }: MachineOptions): readonly Check[] {
+export function machineChecks({ home, ffmpegPath, aerender }: MachineOptions): readonly Check[] {
   return [
     { name: 'node.js', run: async () => checkNode(process.versions.node) },
     { name: 'state', run: () => checkHome(home) },
     { name: 'disk', run: () => checkDisk(home) },
     { name: 'encoder', run: () => checkEncoder(ffmpegPath) },
     { name: 'engines', run: () => checkEngines(ffmpegPath) },
+    { name: 'after effects', run: () => checkAfterEffects(aerender) },
   ];
 }
 
@@ -99,12 +104,67 @@ async function checkEngines(ffmpegPath: string): Promise<readonly Finding[]> {
   const hosts = createEngineHosts({ maxIdle: 1 });
   try {
     const engines = await hosts.probe({ ffmpegPath, previewMs: 1000, threads: 0 });
-    return engines.map(({ name, available, version, reason, hint }) =>
-      available
-        ? { status: 'ok' as const, message: version === undefined ? name : `${name} ${version}` }
-        : { status: 'warning' as const, message: `${name}: ${reason ?? 'not available'}`, fix: hint },
-    );
+    // After Effects has a check of its own: most machines do well without it.
+    return engines
+      .filter(({ name }) => name !== 'aerender')
+      .map(({ name, available, version, reason, hint }) =>
+        available
+          ? { status: 'ok' as const, message: version === undefined ? name : `${name} ${version}` }
+          : { status: 'warning' as const, message: `${name}: ${reason ?? 'not available'}`, fix: hint },
+      );
   } finally {
     await hosts.close();
   }
 }
+
+/**
+ * After Effects: which versions there are and which is used; mock mode; an AE_PATH that leads nowhere. A machine without an
+ * agent, or of a system that After Effects does not run on, is well without it.
+ */
+export async function checkAfterEffects(
+  aerender: AerenderSettings | null,
+  options: ProbeOptions = {},
+): Promise<readonly Finding[]> {
+  const { probeAerender, SESSION_ZERO } = await import('../engines/aerender/probe.ts');
+  const settings = aerender ?? NO_AGENT;
+  const {
+    available,
+    version,
+    reason,
+    hint,
+    notes = [],
+  } = await probeAerender({ aerender: settings }, options);
+  if (!available) {
+    const message = reason ?? 'not available';
+    if (settings.path !== null) return [{ status: 'failed', message, fix: hint }];
+    const platform = options.platform ?? process.platform;
+    const isExpected = aerender !== null && (platform === 'win32' || platform === 'darwin');
+    return [{ status: isExpected ? 'warning' : 'skipped', message, fix: aerender ? hint : undefined }];
+  }
+  if (settings.path === '') {
+    const fix = 'remove AE_PATH= from agent.env to use the After Effects of this machine';
+    return [{ status: 'warning', message: notes[0] ?? 'mock mode', fix }];
+  }
+  const facts = notes.filter((note) => note !== SESSION_ZERO);
+  return [
+    { status: 'ok', message: [version ?? 'of unknown version', ...facts].join('; ') },
+    ...(notes.includes(SESSION_ZERO)
+      ? [{ status: 'warning' as const, message: SESSION_ZERO, fix: 'run the agent as a logon task' }]
+      : []),
+  ];
+}
+
+/** Without an agent there is only to see what is installed. */
+const NO_AGENT: AerenderSettings = {
+  path: null,
+  stateDir: '',
+  slots: 1,
+  mode: null,
+  outputModules: { sequence: null, movie: null },
+  mfrPercent: null,
+  memoryPercent: null,
+  reuse: false,
+  close: 'DO_NOT_SAVE_CHANGES',
+  killStale: 'off',
+  limits: { launch: 300, bind: 300, firstFrame: 600, frame: 600, encode: 600 },
+};

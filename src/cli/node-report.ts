@@ -1,5 +1,5 @@
 /** Nodes as people read them. */
-import type { NodeView } from '../protocol/nodes.ts';
+import type { EngineInfo, NodeView } from '../protocol/nodes.ts';
 import { type Column, facts, formatInstant, formatRelative, table } from './output.ts';
 import { paint, type Style } from './paint.ts';
 
@@ -72,9 +72,12 @@ export function nodeDetails(node: NodeView, now: number): string {
   for (const engine of capabilities?.engines ?? []) {
     const state = engine.available ? paint('good', 'available') : paint('warning', 'not available');
     const more = engine.available
-      ? (engine.version ?? '')
+      ? isMock(engine)
+        ? 'mock mode'
+        : (engine.version ?? '')
       : [engine.reason, engine.hint].filter(Boolean).join('; ');
     parts.push(`engine ${engine.name}  ${state}${more ? `  ${more}` : ''}`);
+    for (const note of engine.notes ?? []) parts.push(paint('dim', `  ${note}`));
   }
   for (const task of node.running) {
     const frames = task.frames === null ? '' : `  ${task.frame}/${task.frames} frames`;
@@ -86,8 +89,13 @@ export function nodeDetails(node: NodeView, now: number): string {
 function enginesOf(node: NodeView): string {
   return (node.capabilities?.engines ?? [])
     .filter((engine) => engine.available)
-    .map((engine) => engine.name)
+    .map((engine) => (isMock(engine) ? `${engine.name} (mock)` : engine.name))
     .join(',');
+}
+
+/** After Effects jobs are taken, and get test pictures (AE_PATH is empty). */
+export function isMock({ name, available, version }: EngineInfo): boolean {
+  return name === 'aerender' && available && version === '0';
 }
 
 /** From MB, as the health contract has it. */

@@ -83,12 +83,13 @@ export async function findInstallation(
   const place = path.resolve(given.trim().replace(/^(["'])(.*)\1$/, '$2'));
   options.signal?.throwIfAborted();
   const info = await stat(place).catch(() => null);
-  if (!info) throw wrongPath(given, 'there is no such file or folder', platform);
+  const [newest] = await listInstallations({ ...options, platform });
+  if (!info) throw wrongPath(given, 'there is no such file or folder', platform, newest);
   const start = info.isFile() || /\.app$/i.test(place) ? path.dirname(place) : place;
   const found = await installationIn(start, platform, info.isFile() ? path.basename(place) : undefined);
   if (found) return found;
   const { aerender, afterfx } = NAMES[platform === 'win32' || platform === 'darwin' ? platform : 'linux'];
-  throw wrongPath(given, `${start} does not hold ${aerender[0]} and ${afterfx[0]}`, platform);
+  throw wrongPath(given, `${start} does not hold ${aerender[0]} and ${afterfx[0]}`, platform, newest);
 }
 
 /** Programs by what they are called; of several the first that is there. */
@@ -189,13 +190,20 @@ function notInstalled(roots: readonly string[], platform: NodeJS.Platform): Flat
   );
 }
 
-function wrongPath(given: string, why: string, platform: NodeJS.Platform): FlatrenderError {
+function wrongPath(
+  given: string,
+  why: string,
+  platform: NodeJS.Platform,
+  newest: Installation | undefined,
+): FlatrenderError {
   const example =
     platform === 'darwin'
       ? '/Applications/Adobe After Effects 2024/aerender'
       : 'C:\\Program Files\\Adobe\\Adobe After Effects 2024\\Support Files\\aerender.exe';
   return new FlatrenderError('AE_NOT_FOUND', `AE_PATH is "${given}", but ${why}`, {
-    hint: `set AE_PATH to aerender, such as ${example}, or remove AE_PATH to have it found`,
+    hint: newest
+      ? `put AE_PATH=${newest.aerender} into agent.env`
+      : `set AE_PATH to aerender, such as ${example}, or remove AE_PATH to have it found`,
     details: { path: given },
   });
 }

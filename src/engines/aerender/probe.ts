@@ -64,7 +64,8 @@ export async function probeAerender(
   }
 }
 
-const SESSION_ZERO =
+/** The note of a probe in session 0. */
+export const SESSION_ZERO =
   'runs as a service in session 0, where After Effects has no desktop: windows cannot be seen or answered, and some ' +
   'effects and codecs fail; better let the agent start when its user logs on';
 
