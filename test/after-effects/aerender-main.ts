@@ -8,4 +8,6 @@ import { aerender } from './aerender.ts';
 // Who started it is gone: nobody reads on.
 process.stdout.on('error', () => process.exit(1));
 const installDir = process.env.AE_SIM_INSTALL ?? dirname(process.execPath);
-process.exitCode = await aerender(process.argv.slice(2), installDir);
+aerender(process.argv.slice(2), installDir).then((exitCode) => {
+  process.exitCode = exitCode;
+});

@@ -1,5 +1,6 @@
 /** The sound of a composition: its audio layers, added up. */
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import type { SimComp, SimLayer, SimProject } from '../sim-project.ts';
 import { isFile } from './footage.ts';
 import { findProperty, groupOf, numbersAt, sourceTime } from './properties.ts';
@@ -79,8 +80,24 @@ const decoded = new Map<string, Int16Array>();
 function decodeSound(path: string): Int16Array {
   const known = decoded.get(path);
   if (known) return known;
-  const samples = isFile(path) ? decodeWithFfmpeg(path) : new Int16Array();
+  const samples = isFile(path) ? (readWav(path) ?? decodeWithFfmpeg(path)) : new Int16Array();
   decoded.set(path, samples);
+  return samples;
+}
+
+/** A WAV file of 16 bit at 48 kHz, for which no other program is needed; null: something else. */
+function readWav(path: string): Int16Array | null {
+  const bytes = readFileSync(path);
+  const format = bytes.indexOf('fmt ', 0, 'latin1');
+  const data = bytes.indexOf('data', format + 8, 'latin1');
+  if (bytes.toString('latin1', 8, 12) !== 'WAVE' || format < 0 || data < 0) return null;
+  const [codec, channels] = [bytes.readUInt16LE(format + 8), bytes.readUInt16LE(format + 10)];
+  const [rate, bits] = [bytes.readUInt32LE(format + 12), bytes.readUInt16LE(format + 22)];
+  if (codec !== 1 || bits !== 16 || rate !== SOUND_RATE || channels === 0) return null;
+  const end = Math.min(bytes.length, data + 8 + bytes.readUInt32LE(data + 4));
+  const samples = new Int16Array(Math.floor((end - data - 8) / (2 * channels)) * 2);
+  for (let at = 0; at < samples.length; at += 1)
+    samples[at] = bytes.readInt16LE(data + 8 + ((at >> 1) * channels + (at % Math.min(2, channels))) * 2);
   return samples;
 }
 
