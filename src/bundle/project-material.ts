@@ -1,5 +1,6 @@
 /** What a project brings along or expects on the node: footage, fonts, plug-ins, a version of After Effects. */
 
+import { dirname, join } from 'node:path/posix';
 import { needsPlugin } from './adobe-effects.ts';
 import type { AepFootage } from './aep/aep-project.ts';
 import { type FootagePlace, footageIn } from './aep/footage-places.ts';
@@ -23,41 +24,51 @@ export function checkMaterial(context: ProjectContext): ProjectFinding[] {
 
 /**
  * After Effects stores absolute paths and finds a file that is not there by its place relative to the project. So what counts is
- * that the bundle has it under the end of its path, beside the project or above it; where it was on the author's machine does not.
+ * that the bundle has it there; where it was on the author's machine does not. Of a project that does not say the place, the file
+ * must be under the end of its path, beside the project or above it.
  */
 function checkFootage(context: ProjectContext): ProjectFinding[] {
   const { section, index } = context;
-  const missing = footageIn(index.project, (path) => isBeside(context, path)).filter(
-    ({ beside }) => beside === null,
-  );
-  if (missing.length === 0) return [];
+  const folder = dirname(section.project);
+  const places = footageIn(index.project, (path) => isBeside(context, path));
   const needed = neededFootage(context);
-  const findings: ProjectFinding[] = [];
-  const shown = missing.filter(({ footage }) => footage.some(({ id }) => needed.has(id)));
+  const isNeeded = ({ footage }: FootagePlace): boolean => footage.some(({ id }) => needed.has(id));
+  const missing = places.filter(({ beside }) => beside === null);
   const ignored = section.missingFootage === 'ignore';
-  for (const place of shown.slice(0, MOST_NAMED)) findings.push(missingFinding(place, ignored));
+  const shown = missing.filter(isNeeded);
+  const others = missing.filter((place) => !isNeeded(place));
+  const findings = shown.slice(0, MOST_NAMED).map((place) => missingFinding(place, ignored));
   if (shown.length > MOST_NAMED) {
-    const more = shown.length - MOST_NAMED;
-    findings.push({
-      severity: ignored ? 'warning' : 'error',
-      code: 'AE_MISSING_FOOTAGE',
-      message: `${more} more files of footage are not in the bundle`,
-    });
+    const message = `${shown.length - MOST_NAMED} more files of footage are not in the bundle`;
+    findings.push({ severity: ignored ? 'warning' : 'error', code: 'AE_MISSING_FOOTAGE', message });
   }
-  const others = missing.filter((place) => !shown.includes(place));
   if (others.length > 0) {
-    findings.push({
-      severity: 'warning',
-      code: 'AE_MISSING_FOOTAGE',
-      message: `not in the bundle, and not needed by what is rendered: ${named(others.flatMap(({ footage }) => footage.slice(0, 1)))}`,
-    });
+    const message = `not in the bundle, and not needed by what is rendered: ${named(others.flatMap(({ footage }) => footage.slice(0, 1)))}`;
+    findings.push({ severity: 'warning', code: 'AE_MISSING_FOOTAGE', message });
   }
+  const moved = places.filter(
+    ({ beside, expected }) => beside !== null && expected !== null && !context.has(join(folder, expected)),
+  );
+  for (const place of moved.filter(isNeeded).slice(0, MOST_NAMED)) findings.push(movedFinding(place, folder));
   return findings;
 }
 
-/** Whether the bundle has the file beside the project, or in a folder above it. */
+function movedFinding({ footage, expected, beside }: FootagePlace, folder: string): ProjectFinding {
+  const wanted = join(folder, expected ?? '');
+  const place = wanted.startsWith('..') ? `outside of the bundle (${expected})` : `at ${quoted(wanted)}`;
+  return {
+    severity: 'warning',
+    code: 'AE_MISSING_FOOTAGE',
+    message: `the bundle has the footage ${quoted(footage[0]?.name ?? '')} as ${quoted(beside ?? '')}, and After Effects looks for it ${place}`,
+    hint: 'put it there, or link it in After Effects and save the project',
+  };
+}
+
+/** Whether the bundle has the file where the path leads from the project, or in a folder above it. */
 function isBeside({ section, has }: ProjectContext, path: string): boolean {
-  const folders = section.project.split('/').slice(0, -1);
+  const folder = dirname(section.project);
+  if (path.startsWith('../')) return has(join(folder, path));
+  const folders = folder === '.' ? [] : folder.split('/');
   for (let depth = folders.length; depth >= 0; depth -= 1) {
     if (has([...folders.slice(0, depth), path].join('/'))) return true;
   }

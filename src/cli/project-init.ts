@@ -1,6 +1,6 @@
 /** A template out of an After Effects project: the project, what it shows, its fonts, and a manifest with proposed inputs. */
 import { access, copyFile, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, posix, relative, resolve } from 'node:path';
 import type { AepComposition, AepProject } from '../bundle/aep/aep-project.ts';
 import { findFootage } from '../bundle/aep/footage-places.ts';
 import { inspectProject } from '../bundle/aep/inspect-project.ts';
@@ -68,8 +68,8 @@ export async function initFromProject(
   const { main, reference } = await chooseComposition(index, options.composition);
   const target = resolve(options.directory ?? options.name ?? templateName(basename(source, '.aep')));
   const name = templateName(basename(target), options.name);
-  const file = bundleName(basename(source)) ?? `${name}.aep`;
   const footage = await collectFootage(aep, dirname(source), signal);
+  const file = footage.folder + (bundleName(basename(source)) ?? `${name}.aep`);
   const fonts = await collectFonts(usedFonts(index, main), dirname(source), options.fonts, signal);
   const inputs = proposeInputs(index, main, {
     allColors: options.allColors,
@@ -121,29 +121,63 @@ function bundleName(name: string): string | null {
 }
 
 interface Collected {
+  /** Folder of the project in the bundle, with a slash behind it; empty: at the top. */
+  readonly folder: string;
   readonly copies: readonly Copy[];
   /** Paths as the project has them. */
   readonly found: ReadonlySet<string>;
   readonly missing: readonly string[];
 }
 
-/** Footage beside the project, kept where it is relative to it: there After Effects looks for it. */
+/**
+ * Footage that is found, put where After Effects looks for it from the project. That may be above the project's folder: then the
+ * project gets folders around it, called as on this machine.
+ */
 async function collectFootage(aep: AepProject, directory: string, signal: AbortSignal): Promise<Collected> {
   const { places, left } = await findFootage(aep, directory, signal);
-  const copies: Copy[] = [];
-  const found = new Set<string>();
   const missing: string[] = [];
-  for (const { path, beside, footage } of places) {
+  const found = new Map<string, { readonly from: string; readonly to: string }[]>();
+  for (const { path, beside, expected } of places) {
     const files = beside === null ? [] : await filesAt(directory, beside);
-    if (files.length === 0 || files.some((file) => nameProblem(file) !== null)) {
-      missing.push(path);
-      continue;
+    const ascents = countAscents(expected ?? beside ?? '');
+    if (beside === null || files.length === 0 || ascents > MOST_ASCENTS) missing.push(path);
+    else {
+      const place = expected ?? beside;
+      found.set(
+        path,
+        files.map((file) => ({ from: join(directory, file), to: place + file.slice(beside.length) })),
+      );
     }
-    found.add(path);
-    if (footage.length > 0) copies.push(...files.map((file) => ({ from: join(directory, file), to: file })));
   }
   if (left > 0) missing.push(`${left} more files`);
-  return { copies, found, missing };
+  const folder = folderOf(
+    directory,
+    Math.max(0, ...Array.from(found.values(), ([file]) => countAscents(file?.to ?? ''))),
+  );
+  const copies: Copy[] = [];
+  for (const [path, files] of found) {
+    const placed = files.map(({ from, to }) => ({ from, to: posix.join(folder, to) }));
+    if (placed.every(({ to }) => nameProblem(to) === null)) copies.push(...placed);
+    else {
+      found.delete(path);
+      missing.push(path);
+    }
+  }
+  return { folder, copies, found: new Set(found.keys()), missing };
+}
+
+/** Folders above the project that a bundle mirrors. */
+const MOST_ASCENTS = 3;
+
+function countAscents(path: string): number {
+  return path.split('/').filter((part) => part === '..').length;
+}
+
+/** The last folders of a path, for a bundle; with a slash behind them. */
+function folderOf(directory: string, depth: number): string {
+  const parts = depth === 0 ? [] : directory.split(/[\\/]/).slice(-depth);
+  const names = Array.from({ length: depth }, (_, at) => parts[at] ?? '');
+  return names.map((name) => `${nameProblem(name) === null ? name : 'project'}/`).join('');
 }
 
 /** A file, or the files of an image sequence; relative to the directory, with forward slashes. */

@@ -100,6 +100,8 @@ export interface FootageOptions extends ItemOptions {
   readonly height?: number;
   /** Of a file. */
   readonly path?: string;
+  /** Folders up from the project, 1 is its own, and parts of the path down from there. */
+  readonly ascend?: readonly [number, number];
   readonly isSequence?: boolean;
   /** Of a solid: name and red, green, blue from 0 to 1. Text in any code page: bytes. */
   readonly solid?: { readonly name: string | Buffer; readonly color?: readonly [number, number, number] };
@@ -107,11 +109,12 @@ export interface FootageOptions extends ItemOptions {
 }
 
 export function footageItem(options: FootageOptions): Buffer {
-  const { width = 640, height = 360, path, isSequence = false } = options;
+  const { width = 640, height = 360, path, ascend, isSequence = false } = options;
   const size = Buffer.alloc(222);
   size.writeUInt32BE(width, 30);
   size.writeUInt32BE(height, 34);
-  const record = JSON.stringify({ fullpath: path, platform: 'Win', target_is_folder: isSequence });
+  const counts = ascend ? { ascendcount_base: ascend[0], ascendcount_target: ascend[1] } : {};
+  const record = JSON.stringify({ ...counts, fullpath: path, platform: 'Win', target_is_folder: isSequence });
   const alias = path === undefined ? [] : [list('Als2', chunk('alas', record))];
   const source = [chunk('sspc', size), chunk('Utf8'), ...alias, chunk('opti', optionsOf(options))];
   return item(7, options, list('Pin ', ...source, chunk('pgui', Buffer.alloc(16))));

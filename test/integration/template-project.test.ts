@@ -238,6 +238,32 @@ test('of several compositions one has to be named', async () => {
   assert.equal((await readdir(root)).includes('unclear'), false, 'nothing was made');
 });
 
+test('footage is put where After Effects looks for it from the project', async () => {
+  await mkdir(join(root, 'studio', 'ae'), { recursive: true });
+  await mkdir(join(root, 'studio', 'art'));
+  for (const file of ['art/logo.png', 'ae/photo.png']) await writeFile(join(root, 'studio', file), PNG);
+  await writeFile(join(root, 'studio', 'secret'), 'x');
+  const media = [
+    { id: 10, path: 'C:\\studio\\art\\logo.png', ascend: [2, 2] as const },
+    { id: 11, path: 'C:\\studio\\stock\\photo.png', ascend: [2, 2] as const },
+    { id: 12, path: 'C:\\studio\\secret', ascend: [2, 1] as const },
+  ];
+  await writeFile(
+    join(root, 'studio', 'ae', 'spot.aep'),
+    aepFile([
+      compositionItem({ id: 1, name: 'Main', layers: media.map(({ id }) => layer({ sourceId: id })) }),
+      ...media.map((item) => footageItem(item)),
+    ]),
+  );
+  const made = await json<ProjectInitResult>('template', 'init', 'studio/ae/spot.aep', 'placed');
+  assert.deepEqual(made.json.files, ['ae/spot.aep', 'art/logo.png', 'stock/photo.png', 'template.yaml']);
+  assert.deepEqual(made.json.missing.footage, ['C:\\studio\\secret'], 'no file that is no footage is taken');
+  assert.deepEqual(
+    made.json.findings.map(({ severity, message }) => [severity, message]),
+    [['error', 'the bundle lacks the footage "secret"; the project has it as "C:\\\\studio\\\\secret"']],
+  );
+});
+
 test('every solid and fill is an input where that is asked for', async () => {
   const made = await json<ProjectInitResult>('template', 'init', 'work/Spot Ünï.aep', 'all', '--all-colors');
   const colors = made.json.inputs.filter(({ type }) => type === 'color').map(({ name }) => name);

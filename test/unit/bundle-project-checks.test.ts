@@ -249,6 +249,23 @@ test('footage that the bundle lacks is refused', async () => {
   assert.deepEqual(await messages({ files: [...files, '(Footage)/logo.png'] }), []);
 });
 
+test('footage that the bundle has where After Effects does not look for it is a warning', async () => {
+  const aep = aepFile([
+    compositionItem({
+      id: 1,
+      name: 'Main',
+      duration: [6, 1],
+      layers: [text('Title'), layer({ sourceId: 10 })],
+    }),
+    footageItem({ id: 10, path: 'C:\\studio\\art\\logo.png', ascend: [2, 2] }),
+  ]);
+  const inBundle = (...files: string[]) => messages({ aep, files: ['template.yaml', 'spot.aep', ...files] });
+  assert.deepEqual(await inBundle('art/logo.png'), [
+    'warning AE_MISSING_FOOTAGE the bundle has the footage "logo.png" as "art/logo.png", and After Effects looks for it outside of the bundle (../art/logo.png)',
+  ]);
+  assert.equal((await inBundle('logo.jpg')).length, 1);
+});
+
 test('fonts, plug-ins and the version that a node needs are warnings', async () => {
   const aep = aepFile(
     [

@@ -53,6 +53,7 @@ const footageOf = (id: number, parts: Partial<AepFootage>): AepFootage => ({
   folder: null,
   kind: 'file',
   path: null,
+  relativePath: null,
   isSequence: false,
   width: 100,
   height: 100,

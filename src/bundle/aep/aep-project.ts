@@ -89,6 +89,11 @@ export interface AepFootage extends AepItem {
   readonly kind: 'file' | 'solid' | 'placeholder';
   /** As After Effects stored it: absolute, of the machine that saved it. null: not a file, or not stored. */
   readonly path: string | null;
+  /**
+   * Where After Effects looks when there is nothing at `path`: relative to the folder of the project, with forward slashes
+   * ("media/logo.png", "../media/logo.png"). null: not stored.
+   */
+  readonly relativePath: string | null;
   /** The path is a folder: an image sequence. */
   readonly isSequence: boolean;
   /** 0 × 0: sound alone. */

@@ -8,7 +8,9 @@ export interface FootagePlace {
   readonly footage: readonly AepFootage[];
   /** As stored, absolute. */
   readonly path: string;
-  /** Relative to the folder of the project, with forward slashes; null: not found there. */
+  /** Where After Effects looks for it, relative to the folder of the project; null: the project does not say. */
+  readonly expected: string | null;
+  /** Where it is, relative to the folder of the project, with forward slashes; null: not found. */
   readonly beside: string | null;
 }
 
@@ -32,18 +34,23 @@ export async function findFootage(
   const places: FootagePlace[] = [];
   for (const [path, footage] of files.entries().take(MOST_FILES)) {
     signal?.throwIfAborted();
-    places.push({ footage, path, beside: await firstThere(directory, candidates(path)) });
+    const expected = expectedPlace(footage);
+    const beside = await firstThere(directory, candidates(path, expected));
+    places.push({ footage, path, expected, beside });
   }
   return { places, left: files.size - places.length };
 }
 
 /** The same among files that are known, e.g. of a bundle; `has` is asked for paths relative to the project, also of folders. */
 export function footageIn(project: AepProject, has: (path: string) => boolean): FootagePlace[] {
-  return Array.from(filesOf(project), ([path, footage]) => ({
-    footage,
-    path,
-    beside: candidates(path).find(has) ?? null,
-  }));
+  return Array.from(filesOf(project), ([path, footage]) => {
+    const expected = expectedPlace(footage);
+    return { footage, path, expected, beside: candidates(path, expected).find(has) ?? null };
+  });
+}
+
+function expectedPlace(footage: readonly AepFootage[]): string | null {
+  return footage.find(({ relativePath }) => relativePath !== null)?.relativePath ?? null;
 }
 
 function filesOf(project: AepProject): Map<string, AepFootage[]> {
@@ -57,8 +64,16 @@ function filesOf(project: AepProject): Map<string, AepFootage[]> {
   return files;
 }
 
-/** Ends of a path, the longest first, then the places of "Collect Files". Never one that leads out of the folder. */
-function candidates(path: string): string[] {
+/** Folders above the project in which footage is looked for; what is farther away does not belong to it. */
+const MOST_ASCENTS = 3;
+/** What is taken from outside the folder of the project: a project of somebody else may name any file there is. */
+const MEDIA =
+  /\.(png|jpe?g|webp|gif|bmp|tiff?|svg|psd|psb|ai|eps|tga|exr|dpx|hdr|mp4|m4v|mov|webm|mkv|avi|mpe?g|mxf|wmv|mp3|wav|aiff?|m4a|aac|flac|ogg)$/i;
+
+/** The place that the project names, ends of the path, the longest first, then the places of "Collect Files". */
+function candidates(path: string, expected: string | null): string[] {
+  const ascents = expected?.split('/').filter((part) => part === '..').length ?? 0;
+  const isNear = expected !== null && (ascents === 0 || (ascents <= MOST_ASCENTS && MEDIA.test(expected)));
   const parts = path.split(/[\\/]/).filter((part) => part !== '');
   // "C:" is no folder, and what has ".." in it is no path that After Effects wrote.
   const usable = parts.slice(
@@ -66,6 +81,7 @@ function candidates(path: string): string[] {
   );
   const ends = Array.from({ length: Math.min(usable.length, MOST_PARTS) }, (_, at) => usable.slice(-at - 1));
   return [
+    ...(isNear ? [expected] : []),
     ...ends.toReversed().map((end) => end.join('/')),
     ...ends.map((end) => `(Footage)/${end.join('/')}`),
   ];

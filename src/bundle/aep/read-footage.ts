@@ -23,7 +23,7 @@ export function readFootage(
 ): AepFootage {
   let size: Buffer | undefined;
   let options: Buffer | undefined;
-  let found: FilePath = { path: null, isSequence: false };
+  let found = NO_FILE;
   for (const chunk of chunksIn(file, pin)) {
     if (chunk.id === 'sspc') size ??= dataOf(file, chunk, 38);
     else if (chunk.id === 'opti') options ??= dataOf(file, chunk);
@@ -36,8 +36,7 @@ export function readFootage(
     ...item,
     name: item.name || source?.name || baseName(found.path),
     kind,
-    path: kind === 'file' ? found.path : null,
-    isSequence: kind === 'file' && found.isSequence,
+    ...(kind === 'file' ? found : NO_FILE),
     width: size.readUInt32BE(30),
     height: size.readUInt32BE(34),
     color: source?.color ?? null,
@@ -62,14 +61,13 @@ function nameIn(options: Buffer, at: number): string {
   return legacyText(options.subarray(at, at + AEP_LIMITS.nameBytes));
 }
 
-interface FilePath {
-  readonly path: string | null;
-  readonly isSequence: boolean;
-}
+type FilePath = Pick<AepFootage, 'path' | 'relativePath' | 'isSequence'>;
+
+const NO_FILE: FilePath = { path: null, relativePath: null, isSequence: false };
 
 /** `alas` is JSON. */
 function readPath(file: RifxFile, chunk: RifxChunk | undefined): FilePath {
-  if (!chunk) return { path: null, isSequence: false };
+  if (!chunk) return NO_FILE;
   const text = textOf(file, chunk, AEP_LIMITS.pathBytes);
   let record: unknown;
   try {
@@ -78,9 +76,31 @@ function readPath(file: RifxFile, chunk: RifxChunk | undefined): FilePath {
     // The parser's message quotes the text, which in a damaged file can be anything.
     throw damaged(file, chunk, 'no JSON');
   }
-  if (typeof record !== 'object' || record === null) return { path: null, isSequence: false };
+  if (typeof record !== 'object' || record === null) return NO_FILE;
   const path = 'fullpath' in record && typeof record.fullpath === 'string' ? record.fullpath : '';
-  return { path: path || null, isSequence: 'target_is_folder' in record && record.target_is_folder === true };
+  return {
+    path: path || null,
+    relativePath: relativePath(path, record),
+    isSequence: 'target_is_folder' in record && record.target_is_folder === true,
+  };
+}
+
+/** Farther up than anybody has the footage of a project. */
+const MOST_ASCENTS = 32;
+
+/**
+ * `ascendcount_base`: folders up from the project file, 1 is its own; `ascendcount_target`: parts at the end of the path from
+ * there. So read by several programs that relink projects; not verified in After Effects. 0: not stored.
+ */
+function relativePath(path: string, record: object): string | null {
+  const up = 'ascendcount_base' in record ? record.ascendcount_base : 0;
+  const down = 'ascendcount_target' in record ? record.ascendcount_target : 0;
+  const parts = path.split(/[\\/]/).filter((part) => part !== '');
+  if (typeof up !== 'number' || !Number.isInteger(up) || up < 1 || up > MOST_ASCENTS) return null;
+  if (typeof down !== 'number' || !Number.isInteger(down) || down < 1 || down > parts.length) return null;
+  const end = parts.slice(-down);
+  if (end.some((part) => part === '.' || part === '..' || part.endsWith(':'))) return null;
+  return [...Array.from({ length: up - 1 }, () => '..'), ...end].join('/');
 }
 
 /** Of a path of any system. */
