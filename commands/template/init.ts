@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import type { ProjectInitResult } from '../../src/cli/project-init.ts';
 import type { InitResult } from '../../src/cli/template-init.ts';
+import { FlatrenderError } from '../../src/lib/errors.ts';
 
 export default class TemplateInit extends BaseCommand {
   static override summary = 'Start a new template in a folder, or out of an After Effects project';
@@ -30,8 +31,8 @@ export default class TemplateInit extends BaseCommand {
       helpValue: '<starter>',
     }),
     engine: Flags.string({
-      description: 'with --from empty: what is to render it',
-      options: ['lottie', 'ffmpeg', 'mock'],
+      description: 'with --from empty: what is to render it; aerender begins with an .aep',
+      options: ['aerender', 'lottie', 'ffmpeg', 'mock'],
       default: 'lottie',
     }),
     name: Flags.string({ description: 'name of the template; default: the folder’s', helpValue: '<name>' }),
@@ -70,6 +71,11 @@ export default class TemplateInit extends BaseCommand {
     }
     const given = (['composition', 'fonts', 'all-colors'] as const).filter((flag) => flags[flag]);
     refuseFlags([...given, ...(into === undefined ? [] : [`a second folder (${into})`])], 'for an .aep');
+    if (flags.engine === 'aerender') {
+      throw new FlatrenderError('USAGE', 'a template for After Effects begins with a project', {
+        hint: 'flatrender template init project.aep',
+      });
+    }
     const engine = EMPTY_ENGINES.find((name) => name === flags.engine) ?? 'lottie';
     const result = await initTemplate(directory, { from, engine, name, force });
     for (const file of result.files) this.print(`wrote ${directory.replace(/\/+$/, '')}/${file}`);

@@ -30,6 +30,7 @@ export function manifestReference(): string {
     'Paths are relative to the manifest, with forward slashes. A field without a default that is not required may be left out.',
     '',
     ...section('Fields', '', manifestJsonSchema()),
+    ...projectRules(),
     ...placeholders(),
     ...presets(),
   ];
@@ -121,6 +122,24 @@ function rangeText({ minimum, maximum, exclusiveMinimum }: Schema): string {
 
 function cell(text: string): string {
   return text.replaceAll('|', '\\|');
+}
+
+function projectRules(): string[] {
+  return [
+    '## Names and places in `engines.aerender`',
+    '',
+    '| | |',
+    '|---|---|',
+    '| `composition`, `item` | a name, or the end of its path in the project panel: `Folder/Name`; `/Name` is the one outside of all folders |',
+    '| `layer` | its number in the composition, its name, or `Precomp/Layer`: a layer of the composition that the layer `Precomp` shows. A name that the composition lacks is looked for in the compositions within. Two of one name are an error: give `composition` or the number |',
+    '| `property` | names, match names (`ADBE Fill-0002`, the same in every language) or numbers, with dots between them; `\\.` is a dot in a name |',
+    '| footage | After Effects finds a file of the project by its place relative to the project; `template init project.aep` puts it there, `template validate` says what is missing |',
+    '| an input that a job leaves out and that has no default | its layer stays as it is in the project |',
+    '| two bindings for one place | allowed where the input of the later one may be left out: a picture or, if a job has one, a video |',
+    '',
+    'Layers can be seen with `flatrender template inspect project.aep`.',
+    '',
+  ];
 }
 
 function placeholders(): string[] {

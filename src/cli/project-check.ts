@@ -1,6 +1,7 @@
 /** The After Effects project of a bundle, checked without After Effects. */
 import { basename } from 'node:path/posix';
 import { inspectProject } from '../bundle/aep/inspect-project.ts';
+import { AEP_LIMITS } from '../bundle/aep/rifx.ts';
 import type { BundleSource } from '../bundle/bundle-source.ts';
 import { postScriptNames } from '../bundle/font-names.ts';
 import type { Manifest } from '../bundle/manifest.ts';
@@ -22,6 +23,11 @@ export async function checkBundledProject(
 ): Promise<Finding[]> {
   const section = manifest.engines.aerender;
   if (!section) return [];
+  const size = bundle.files.get(section.project) ?? 0;
+  if (size > AEP_LIMITS.fileBytes) {
+    const message = `${section.project} has ${size} bytes; at most ${AEP_LIMITS.fileBytes} are read`;
+    throw new FlatrenderError('AEP_INVALID', message);
+  }
   const bytes = await bundle.read(section.project);
   signal.throwIfAborted();
   const project = await inspectProject(bytes).catch((error: unknown) => {

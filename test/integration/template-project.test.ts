@@ -3,6 +3,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { packBundle } from '../../src/bundle/pack.ts';
 import type { ProjectInitResult } from '../../src/cli/project-init.ts';
 import type { TemplateReport } from '../../src/cli/template-check.ts';
 import type { PushedTemplate } from '../../src/cli/template-push.ts';
@@ -318,6 +319,11 @@ test('what is no project, damaged, or asked for with the wrong flags is refused'
       /^error: --from is for a starter, not for an \.aep\n/,
     ],
     [['x', '--composition', 'Main'], 2, /^error: --composition is for an \.aep\n/],
+    [
+      ['x', '--engine', 'aerender'],
+      2,
+      /^error: .* begins with a project\nhint: flatrender template init project\.aep\n/,
+    ],
     [['x', 'y'], 2, /^error: a second folder \(y\) is for an \.aep\n/],
   ];
   for (const [args, exitCode, message] of refusals) {
@@ -368,6 +374,9 @@ test('a template of a project is pushed, and shown with its project and composit
   const done = await json<PushedTemplate>('template', 'push', 'pushed');
   assert.equal(done.exitCode, 0, done.stdout);
   assert.deepEqual(done.json.template.engines, ['aerender']);
+  await packBundle(join(root, 'pushed'), join(root, 'pushed.zip'));
+  const zip = await json<TemplateReport>('template', 'validate', 'pushed.zip');
+  assert.deepEqual([zip.json.ok, zip.json.findings.length], [true, 1], zip.stdout);
   const shown = await cli('template', 'show', 'pushed');
   assert.match(shown.stdout, /^engines +aerender$/m);
   assert.match(shown.stdout, /^project +Spot Ünï\.aep, composition "Main", After Effects 23 or newer$/m);
