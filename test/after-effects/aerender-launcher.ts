@@ -44,6 +44,7 @@ export function launch(dir: string, args: readonly string[], fault = '') {
   return spawn(process.execPath, [PROGRAM, ...args], {
     env: { ...process.env, AE_SIM_INSTALL: dir, AE_SIM_FAULT: fault },
     stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true, // a group of its own, to end it with what it started
   });
 }
 
@@ -55,13 +56,16 @@ export async function run(dir: string, args: readonly string[], fault = ''): Pro
   return { code, signal, lines: (await text).join('').split('\n').slice(0, -1) };
 }
 
-/** Runs it until a line comes that matches, kills it, and returns what was said until then. */
+/**
+ * Runs it until a line comes that matches, kills it, and returns what was said until then, and whether it left no
+ * process behind (which is ended as well).
+ */
 export async function runUntil(
   dir: string,
   args: readonly string[],
   fault: string,
   last: RegExp,
-): Promise<Ended> {
+): Promise<Ended & { readonly isAlone: boolean }> {
   const child = launch(dir, args, fault);
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
@@ -69,7 +73,16 @@ export async function runUntil(
     if (last.test(text)) child.kill('SIGTERM');
   });
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
-  return { code, signal, lines: text.split('\n').slice(0, -1) };
+  const isAlone = !endGroup(child.pid ?? 0);
+  return { code, signal, lines: text.split('\n').slice(0, -1), isAlone };
+}
+
+function endGroup(pid: number): boolean {
+  try {
+    return process.kill(-pid, 'SIGKILL');
+  } catch {
+    return false;
+  }
 }
 
 /** A pixel of a PNG file: red, green, blue, alpha. */

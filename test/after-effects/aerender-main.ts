@@ -1,13 +1,17 @@
 /**
- * The program aerender: `node aerender-main.ts <flags>`, with AE_SIM_INSTALL naming the directory of the installation; as
- * an executable of its own, the directory that it lies in.
+ * The program aerender: `node aerender-main.ts <flags>`, with AE_SIM_INSTALL naming the directory of the installation;
+ * else the directory of the script that loads this, or of the executable.
  */
 import { dirname } from 'node:path';
 import { aerender } from './aerender.ts';
+import { isChild, playChild } from './aerender-child.ts';
 
-// Who started it is gone: nobody reads on.
-process.stdout.on('error', () => process.exit(1));
-const installDir = process.env.AE_SIM_INSTALL ?? dirname(process.execPath);
-aerender(process.argv.slice(2), installDir).then((exitCode) => {
-  process.exitCode = exitCode;
-});
+const installDir = process.env.AE_SIM_INSTALL ?? dirname(process.argv[1] ?? '');
+if (isChild()) playChild();
+else {
+  // Who started it is gone: nobody reads on.
+  process.stdout.on('error', () => process.exit(1));
+  void aerender(process.argv.slice(2), installDir).then((exitCode) => {
+    process.exitCode = exitCode;
+  });
+}

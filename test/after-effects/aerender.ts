@@ -10,6 +10,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AerenderArguments, parseArguments, USAGE } from './aerender-arguments.ts';
 import { findComp, frameSpan, missingFonts, missingFootage } from './aerender-checks.ts';
+import { startChild } from './aerender-child.ts';
 import { type AerenderConfig, readAerenderConfig } from './aerender-config.ts';
 import { type Fault, readFault } from './faults.ts';
 import {
@@ -73,6 +74,7 @@ export async function aerender(argv: readonly string[], installDir: string): Pro
   const fault = readFault(installDir, 'aerender');
   if (fault?.mode === 'stderr-noise') makeNoise();
   if (fault?.mode !== 'version-late') print(versionLine(config.version));
+  if (fault && /^hang-|^no-exit$/.test(fault.mode)) startChild();
   print(LAUNCHING);
   const refusal = await launch(config, fault);
   if (refusal !== null) {
@@ -216,7 +218,7 @@ async function renderJob(run: Run, parts: RenderParts, job: LineJob): Promise<nu
       tell(frameLine({ startFrame: job.startFrame + index * (parts.span.step - 1) }, style, index, seconds));
     },
   });
-  if (end === 'hung') await forever();
+  if (end === 'hung') await (fault?.mode === 'spin-at' ? spin() : forever());
   if (end === 'crashed') await crash();
   if (end === 'failed') throw new AerenderError(MESSAGES.runtime, EXIT.application);
   const now = Date.now();
@@ -236,6 +238,15 @@ async function crash(): Promise<never> {
 function forever(): Promise<never> {
   setInterval(() => {}, 1 << 30);
   return new Promise(() => {});
+}
+
+/** The same, but busy. */
+async function spin(): Promise<never> {
+  for (;;) {
+    const until = Date.now() + 50;
+    while (Date.now() < until);
+    await delay(5);
+  }
 }
 
 function makeNoise(): void {

@@ -9,6 +9,7 @@
  * | `hang-launch`       | aerender | says "Launching After Effects..." and nothing more |
  * | `hang-before-start` | aerender | loads the project and stops before "Starting composition" |
  * | `hang-at:50`        | aerender | stops after 50 % of the frames, its output unfinished; uses no CPU |
+ * | `spin-at:50`        | aerender | the same, but busy: it uses the CPU and gets nowhere |
  * | `crash-at:50`       | aerender | ends without a word after 50 %: a short playable movie, or the next frame half written |
  * | `exit1-partial`     | aerender | half of the frames, an error, exit code 1 |
  * | `black-missing`     | aerender | missing footage is black, nobody says so, exit code 0 |
@@ -27,6 +28,8 @@
  * | `damaged-frame:7`   | aerender | the file of the 8th frame of the composition (counted from 0) is cut; exit code 0 |
  * | `stderr-noise`      | both     | much on stderr that means nothing |
  * | `version-late`      | aerender | the version line comes after other lines |
+ *
+ * An aerender that hangs has a child, After Effects, that goes on when aerender alone is ended.
  */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,6 +40,7 @@ const PROGRAMS = {
   'hang-launch': ['aerender'],
   'hang-before-start': ['aerender'],
   'hang-at': ['aerender'],
+  'spin-at': ['aerender'],
   'crash-at': ['aerender'],
   'exit1-partial': ['aerender'],
   'black-missing': ['aerender'],

@@ -40,6 +40,9 @@ test('it hangs at launch, before the start and in the middle, and dies at once w
   assert.deepEqual([start.signal, start.lines.length], ['SIGTERM', 3]);
   const middle = await until('hang-at:50', /\(5\): \d+ Seconds/);
   assert.equal(middle.signal, 'SIGTERM');
+  assert.equal(middle.isAlone, false, 'After Effects itself is still there');
+  const busy = await until('spin-at:0', /Start Frame/);
+  assert.deepEqual([busy.signal, busy.isAlone], ['SIGTERM', true]);
   assert.equal(readdirSync(dir).filter((name) => name.startsWith('f_')).length, 5);
 });
 
