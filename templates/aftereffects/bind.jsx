@@ -1459,7 +1459,8 @@ function cropTo(session         , layer         , mapping         , place       
   var opposite = toNew(mapping, [place.width, place.height]);
   if (corner[0] < PICTURE_TOLERANCE && corner[1] < PICTURE_TOLERANCE) return;
   try {
-    var parade = layer.property('ADBE Mask Parade')                 ;
+    var parade = layer.property('ADBE Mask Parade')                        ;
+    if (!parade) return;
     var others = masksOf(layer).length;
     var mask = parade.addProperty('ADBE Mask Atom')                                ;
     var shape = new Shape();
@@ -1623,6 +1624,8 @@ function bindExpression(layer       , path        , expression        )       {
 
 /** Of the size it has; a text that is smaller still could not be read. */
 var SMALLEST = 0.1;
+/** What After Effects takes, in pixels (After Effects Scripting Guide, TextDocument.fontSize). */
+var SMALLEST_SIZE = 0.1;
 /** Halvings of the range of sizes: 0.9 / 2^9 is less than 0.2 % of the size. */
 var STEPS = 9;
 /** Pixels by which a rectangle may exceed its room: rounding. */
@@ -1696,7 +1699,7 @@ function fitsAt(
 
 /** The document with the factor applied to the designed size, and to a line spacing that does not follow the size. */
 function scaled(document              , designed              , factor        )               {
-  document.fontSize = designed.fontSize * factor;
+  document.fontSize = Math.max(SMALLEST_SIZE, designed.fontSize * factor);
   if (designed.autoLeading === false && designed.leading > 0) document.leading = designed.leading * factor;
   return document;
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { parse } from 'acorn';
 import { bindScript, bindScriptFile } from '../../../bin/bind-script.ts';
 import { bindScriptPath } from '../../../src/engines/aerender/script-path.ts';
+import { extendScriptTraps } from '../../after-effects/script-host/parse-script.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const shipped = readFileSync(join(root, bindScriptFile), 'utf8');
@@ -26,4 +27,8 @@ test('the shipped script evaluates no text and opens no dialog', () => {
   const code = shipped.replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
   assert.doesNotMatch(code, /\b(eval|Function|alert|confirm|prompt|scheduleTask|executeCommand|system)\s*\(/);
   assert.doesNotMatch(code, /WithDialog|openDlg|saveDlg|openDialog|saveDialog/);
+});
+
+test('the shipped script has nothing that ExtendScript is said to read differently', () => {
+  assert.deepEqual(extendScriptTraps(shipped), []);
 });

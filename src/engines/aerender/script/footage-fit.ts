@@ -173,7 +173,8 @@ function cropTo(session: Session, layer: AVLayer, mapping: Mapping, place: Pictu
   var opposite = toNew(mapping, [place.width, place.height]);
   if (corner[0] < PICTURE_TOLERANCE && corner[1] < PICTURE_TOLERANCE) return;
   try {
-    var parade = layer.property('ADBE Mask Parade') as PropertyGroup;
+    var parade = layer.property('ADBE Mask Parade') as PropertyGroup | null;
+    if (!parade) return;
     var others = masksOf(layer).length;
     var mask = parade.addProperty('ADBE Mask Atom') as unknown as MaskPropertyGroup;
     var shape = new Shape();

@@ -4,6 +4,8 @@ import { documentAt, writeDocument } from './text-document.ts';
 
 /** Of the size it has; a text that is smaller still could not be read. */
 var SMALLEST = 0.1;
+/** What After Effects takes, in pixels (After Effects Scripting Guide, TextDocument.fontSize). */
+var SMALLEST_SIZE = 0.1;
 /** Halvings of the range of sizes: 0.9 / 2^9 is less than 0.2 % of the size. */
 var STEPS = 9;
 /** Pixels by which a rectangle may exceed its room: rounding. */
@@ -82,7 +84,7 @@ function fitsAt(
 
 /** The document with the factor applied to the designed size, and to a line spacing that does not follow the size. */
 function scaled(document: TextDocument, designed: TextDocument, factor: number): TextDocument {
-  document.fontSize = designed.fontSize * factor;
+  document.fontSize = Math.max(SMALLEST_SIZE, designed.fontSize * factor);
   if (designed.autoLeading === false && designed.leading > 0) document.leading = designed.leading * factor;
   return document;
 }
