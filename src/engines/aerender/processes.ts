@@ -144,8 +144,11 @@ export async function killStale(options: {
   if (policy === 'off') return [];
   const others = await session.others();
   const left = others.filter((entry) => !entry.isAlive);
-  const own = await running(left.flatMap(({ children }) => children));
   const entries = await listProcesses({ withParents: true, signal });
+  const own = await running(
+    left.flatMap(({ children }) => children),
+    entries,
+  );
   const stale = staleProcesses(entries, {
     policy,
     platform: process.platform,
@@ -164,10 +167,14 @@ export async function killStale(options: {
   return stale;
 }
 
-async function running(marks: readonly ProcessMark[]): Promise<number[]> {
+/** Which of the programs that were written down still run, and are no others with the same id. */
+async function running(marks: readonly ProcessMark[], entries: readonly ProcessDetails[]): Promise<number[]> {
+  const named = new Set(entries.filter(({ name }) => isNamedAfterEffects(name)).map(({ pid }) => pid));
   const alive: number[] = [];
-  // Where there are no start times, an id out of an old file is believed only as far as a name shows it (policy `all`).
-  for (const mark of marks) if (mark.startedAt !== null && (await isAlive(mark))) alive.push(mark.pid);
+  for (const mark of marks) {
+    // Without a start time (Windows) its name has to do.
+    if (mark.startedAt === null ? named.has(mark.pid) : await isAlive(mark)) alive.push(mark.pid);
+  }
   return alive;
 }
 
@@ -202,7 +209,8 @@ function isAfterEffects(entry: ProcessDetails, { platform, programs }: StaleRule
       ) || programs.some((file) => program === file || program.startsWith(`${file} `))
     );
   }
-  if (isNamedAfterEffects(basename(program)) || programs.includes(program)) return true;
+  // There is no After Effects for Linux: by their names alone, simulators of other installations would be ended.
+  if (programs.includes(program)) return true;
   // "node --flag /opt/ae/aerender -project …": the script is the first argument that is no flag.
   if (!INTERPRETERS.test(basename(program))) return false;
   const script = more.find((argument) => !argument.startsWith('-'));
