@@ -40,6 +40,7 @@ async function render(request: RenderRequest, context: RenderContext): Promise<R
     throw error;
   } finally {
     const files = [...SCRATCH.map((name) => join(workspace, name)), `${path}.part`];
-    for (const file of files) await rm(file, { recursive: true, force: true, maxRetries: 5 });
+    // What another program still holds goes with the workspace.
+    for (const file of files) await rm(file, { recursive: true, force: true, maxRetries: 5 }).catch(() => {});
   }
 }

@@ -101,7 +101,8 @@ async function renderGap(
   } finally {
     watching?.stop();
     await previews.settled();
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+    // What another program still holds goes with the workspace.
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 }).catch(() => {});
   }
 }
 

@@ -52,8 +52,14 @@ export async function renderTask(
     },
     async sweep() {
       const { killStale: policy } = settings;
-      const ended = await killStale({ policy, installation, session, signal: context.signal });
-      for (const { pid, name } of ended) log.say(`ended a leftover: ${name} (${pid})`);
+      try {
+        const ended = await killStale({ policy, installation, session, signal: context.signal });
+        for (const { pid, name } of ended) log.say(`ended a leftover: ${name} (${pid})`);
+      } catch (error) {
+        context.signal.throwIfAborted();
+        // Where processes cannot be listed there may well be nothing to end.
+        log.say(`cannot look for leftovers: ${error instanceof Error ? error.message : String(error)}`);
+      }
     },
   };
   return await renderIn(setting, context);
@@ -68,6 +74,8 @@ async function renderIn(setting: TaskSetting, context: RenderContext): Promise<R
   for (const { names, places } of fonts.installed)
     log.say(`font ${names.join(', ')}: ${places.map(({ path }) => path).join(', ')}`);
   const { result: bound, project } = await withBindLock(settings.stateDir, signal, () => bindPhase(setting));
+  for (const { path } of bound.missingFootage) log.say(`rendered without its file: ${path}`);
+  for (const name of bound.missingFonts) log.say(`rendered with another font: ${name}`);
   await rememberLearned(settings.stateDir, setting.installation, bound);
   const range = renderRange(bound.composition, request.output);
   log.say(

@@ -71,6 +71,7 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
   signal.throwIfAborted();
   const lines: string[] = [];
   const stop = Promise.withResolvers<Partial<Outcome>>();
+  stop.promise.catch(() => {}); // an abort may come before anybody waits for it
   using watchdog = new Watchdog({
     clock,
     limits: options.limits,
