@@ -33,7 +33,10 @@ export function initReport(
     next.push(
       `no font file found for ${fonts.join(', ')}: add --fonts FOLDER, or put them into ${folder}/fonts`,
     );
-  for (const { severity, message } of result.findings) next.push(`${severity}: ${message}`);
+  // What is missing is named above; as an error it keeps the template from being pushed.
+  const listed = new Set(['AE_MISSING_FOOTAGE', 'AE_MISSING_FONT']);
+  const findings = result.findings.filter(({ severity, code }) => severity === 'error' || !listed.has(code));
+  for (const { severity, message } of findings) next.push(`${severity}: ${message}`);
   if (next.length > 1) next.push('');
   next.push(
     `look over ${folder}/template.yaml, then:`,

@@ -143,6 +143,16 @@ test('every size field at its extremes', async () => {
   assert.ok(fields > 100, `${fields} fields`);
 });
 
+test('what is no project is said to be what it probably is', async () => {
+  for (const [text, hint] of [
+    ['version https://git-lfs.github.com/spec/v1', /run "git lfs pull"/],
+    ['<?xml version="1.0"?>', /save it as \.aep in After Effects/],
+    ['PK\x03\x04', /unpack it and give the \.aep/],
+  ] as const) {
+    await assert.rejects(inspectProject(Buffer.from(text)), { code: 'AEP_INVALID', hint });
+  }
+});
+
 test('what is wrong is said with the chunk and its offset', async () => {
   const short = rifx(versionChunk(), list('Fold', list('Item', chunk('idta', 'short'))));
   const at = short.indexOf('idta');

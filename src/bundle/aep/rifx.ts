@@ -157,5 +157,6 @@ function hintFor(magic: string): string {
   if (magic.startsWith('<?xm')) return 'an .aepx project is XML: save it as .aep in After Effects';
   if (magic.startsWith('PK'))
     return 'that is a zip, perhaps a bundle or a .mogrt; unpack it and give the .aep';
+  if (magic === 'vers') return 'perhaps Git LFS has only left a pointer to it: run "git lfs pull"';
   return 'give the .aep that After Effects saved';
 }
