@@ -10,7 +10,7 @@ import { isAlive, markOf, TOUCH_MS } from './process-mark.ts';
 export const MarkFile = z.object({ pid: z.int().positive(), startedAt: z.string().nullable() });
 
 /** Between two looks at who is next. */
-const LOOK_MS = 100;
+const LOOK_MS = 50;
 
 interface Ticket {
   readonly number: number;
