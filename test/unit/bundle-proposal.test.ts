@@ -10,6 +10,7 @@ import type {
 } from '../../src/bundle/aep/aep-project.ts';
 import { ProjectIndex } from '../../src/bundle/aep/project-index.ts';
 import { inputNameFrom } from '../../src/bundle/input-naming.ts';
+import type { InputDefinition } from '../../src/bundle/manifest.ts';
 import { parseManifest } from '../../src/bundle/manifest-file.ts';
 import { checkProject } from '../../src/bundle/project-checks.ts';
 import { proposalYaml } from '../../src/bundle/proposal-yaml.ts';
@@ -213,7 +214,7 @@ test('whatever a project is called and says, the proposed manifest is sound and 
         made.yaml,
       );
       for (const { name, fields } of made.inputs) {
-        const input = made.manifest.inputs[name];
+        const input: InputDefinition | undefined = made.manifest.inputs[name];
         assert.ok(input);
         assert.equal(input.default, fields.default, 'a default comes back as it is in the project');
       }
