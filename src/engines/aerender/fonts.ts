@@ -219,6 +219,7 @@ class FontStore {
         // Not registered any more is as good as forgotten now.
         if (unregister) await this.#runCommand(unregister).catch(() => undefined);
         await rm(to, { force: true });
+        await rm(partOf(to), { force: true });
       }
       await rm(directory, { recursive: true, force: true });
     } catch {
@@ -241,9 +242,14 @@ async function refusalOf({ directory, mayCreate }: FontPlace): Promise<string | 
   }
 }
 
+/** One name, so that what a killed task left is found; only one task installs at a time. */
+function partOf(path: string): string {
+  return `${path}.part`;
+}
+
 /** Copies under the final name in one step; a file of that name has this content already. */
 async function copyOnce(from: string, to: string): Promise<void> {
-  const part = `${to}.${randomUUID()}.part`;
+  const part = partOf(to);
   try {
     await copyFile(from, part);
     await link(part, to).catch(async (error: NodeJS.ErrnoException) => {
