@@ -33,7 +33,9 @@ export function checkProject(
     findings.push(...checkBinding(context, binding, ['engines', 'aerender', 'bind', at]));
     if (findings.length > MOST_FINDINGS) break;
   }
-  if (mains.length > 0) findings.push(...checkPicture(context), ...checkMaterial(context));
+  if (mains.length > 0) {
+    findings.push(...checkLength(context), ...checkPicture(context), ...checkMaterial(context));
+  }
   return findings.slice(0, MOST_FINDINGS);
 }
 
@@ -87,12 +89,34 @@ function checkPicture({ manifest, mains }: ProjectContext): ProjectFinding[] {
   if (Math.abs(composition.fps - fps) > 0.01)
     warnings.push(warn(`${named} has ${composition.fps} fps, the manifest says ${fps}`));
   const seconds = composition.durationSeconds;
-  if (typeof duration === 'number' && Math.abs(duration - seconds) > 1 / composition.fps + 0.001) {
-    warnings.push(
-      warn(`${named} lasts ${Math.round(seconds * 1000) / 1000} s, the manifest says ${duration} s`),
-    );
+  if (typeof duration === 'number' && duration < seconds - (1 / composition.fps + 0.001)) {
+    warnings.push(warn(`${named} lasts ${shown(seconds)} s, of which the manifest asks for ${duration} s`));
   }
   return warnings;
+}
+
+/** A composition that ends before the output does is refused by the engine, so it is refused here. */
+function checkLength({ manifest, mains }: ProjectContext): ProjectFinding[] {
+  const wanted: { path: ManifestPath; seconds: number }[] = [];
+  const { duration } = manifest.composition;
+  if (typeof duration === 'number') wanted.push({ path: ['composition', 'duration'], seconds: duration });
+  for (const [index, output] of manifest.outputs.entries()) {
+    if (typeof output === 'string' || output.durationSeconds === undefined) continue;
+    wanted.push({ path: ['outputs', index, 'durationSeconds'], seconds: output.durationSeconds });
+  }
+  return mains.flatMap(({ composition: { name, fps, durationSeconds } }) =>
+    wanted
+      // Up to a frame is the rounding of a length that somebody wrote down.
+      .filter(({ seconds }) => Math.round(seconds * fps) > Math.round(durationSeconds * fps) + 1)
+      .map(({ path, seconds }) => {
+        const message = `is ${seconds} s, and the composition ${quoted(name)} of the project lasts ${shown(durationSeconds)} s`;
+        return errorAt(path, 'TEMPLATE_INVALID', message);
+      }),
+  );
+}
+
+function shown(seconds: number): string {
+  return String(Math.round(seconds * 1000) / 1000);
 }
 
 function lookup(files: Iterable<string>): (path: string) => boolean {

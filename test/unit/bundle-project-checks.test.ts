@@ -53,6 +53,8 @@ interface Situation {
   readonly requires?: string;
   readonly files?: readonly string[];
   readonly aep?: Buffer;
+  readonly outputs?: string;
+  readonly duration?: string;
 }
 
 const FILES = ['template.yaml', 'spot.aep', 'media/Logo.png'];
@@ -68,7 +70,7 @@ async function findings(situation: Situation) {
   const manifest = parseManifest(`schema: 1
 name: spot
 version: 1.0.0
-composition: { width: 1920, height: 1080, fps: 25, duration: 6 }
+composition: { width: 1920, height: 1080, fps: 25, duration: ${situation.duration ?? 6} }
 inputs:
   title: { type: text, default: Hello }
   photo: { type: image }
@@ -84,7 +86,7 @@ engines:
     bind: [${bind}]
 ${more}
 requires: { engines: ${requires} }
-outputs: [youtube-1080p]
+outputs: [${situation.outputs ?? 'youtube-1080p'}]
 `);
   const project = await inspectProject(situation.aep ?? aepFile(items));
   return checkProject(manifest, project, situation.files ?? FILES);
@@ -227,6 +229,18 @@ test('a layer must be in every composition that may be chosen', async () => {
   ]);
 });
 
+test('an output that lasts longer than the composition is refused', async () => {
+  const aep = aepFile([compositionItem({ id: 1, name: 'Main', duration: [4, 1], layers: [text('Title')] })]);
+  const lasts = 'and the composition "Main" of the project lasts 4 s';
+  assert.deepEqual(await messages({ aep }), [
+    `error TEMPLATE_INVALID template.yaml: composition.duration: is 6 s, ${lasts}`,
+  ]);
+  assert.deepEqual(
+    await messages({ aep, outputs: '{ name: long, durationSeconds: 4.5 }', duration: '4.04' }),
+    [`error TEMPLATE_INVALID template.yaml: outputs[0].durationSeconds: is 4.5 s, ${lasts}`],
+  );
+});
+
 test('footage that the bundle lacks is refused', async () => {
   const files = ['template.yaml', 'spot.aep'];
   const lacking =
@@ -243,7 +257,7 @@ test('footage that the bundle lacks is refused', async () => {
   ]);
   assert.deepEqual(await messages({ files, composition: 'Tall' }), [
     'warning TEMPLATE_INVALID the composition "Tall" of the project is 1080 × 1920, the manifest says 1920 × 1080: it will have bars',
-    'warning TEMPLATE_INVALID the composition "Tall" of the project lasts 10 s, the manifest says 6 s',
+    'warning TEMPLATE_INVALID the composition "Tall" of the project lasts 10 s, of which the manifest asks for 6 s',
     'warning AE_MISSING_FOOTAGE not in the bundle, and not needed by what is rendered: "logo.png"',
   ]);
   assert.deepEqual(await messages({ files: [...files, '(Footage)/logo.png'] }), []);
