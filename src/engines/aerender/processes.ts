@@ -1,6 +1,6 @@
 /** The programs of After Effects that run on this machine: how busy a task's are, and which are leftovers. */
-import { realpath } from 'node:fs/promises';
-import { basename, sep } from 'node:path';
+import { readFile, realpath } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { killTree, run } from '../../lib/exec.ts';
 import {
   type ProcessDetails,
@@ -79,10 +79,18 @@ export function cpuOfTree(pid: number, entries: readonly ProcessDetails[]): numb
   return times.length === 0 ? null : times.reduce((sum, time) => sum + time, 0);
 }
 
+/** Where a system shows no titles, a file may: one a line. For simulators, whose dialogs are files. */
+const TITLES_VARIABLE = 'FLATRENDER_WINDOW_TITLES';
+
 /** Titles of the main windows of processes and of what they started; Windows only, elsewhere none. */
 export async function windowTitles(pids: readonly number[], signal?: AbortSignal): Promise<string[]> {
-  if (process.platform !== 'win32' || pids.length === 0) return [];
-  return titlesOf(pids, await listProcesses(signal ? { signal } : {}).catch(() => []));
+  if (process.platform === 'win32') {
+    return titlesOf(pids, await listProcesses(signal ? { signal } : {}).catch(() => []));
+  }
+  const file = process.env[TITLES_VARIABLE];
+  if (file === undefined || file === '') return [];
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.split('\n').filter((line) => line !== '');
 }
 
 /** The same from a list. A crash is told by a program of its own, and parents may be unknown: by name as well. */
@@ -101,6 +109,8 @@ export interface StaleRules {
   readonly platform: NodeJS.Platform;
   /** Where programs have no names of their own (simulators are run by node): the files that make one of After Effects. */
   readonly programs: readonly string[];
+  /** The folder of these programs: a simulator may be told of it. */
+  readonly directory?: string;
   /** This process: it, those it descends from and processes of other users are left alone. */
   readonly self: number;
   /** Process ids whose whole trees are left alone: running siblings. */
@@ -153,6 +163,7 @@ export async function killStale(options: {
     policy,
     platform: process.platform,
     programs: await programsOf(installation),
+    directory: installation.directory,
     self: process.pid,
     keep: others
       .filter((entry) => entry.isAlive)
@@ -198,7 +209,7 @@ function isReporter(name: string): boolean {
 /** What runs scripts; its first arguments may name one. */
 const INTERPRETERS = /^(?:node|bun|deno|sh|bash|dash|wine(?:64)?(?:-preloader)?)(?:\.exe)?$/i;
 
-function isAfterEffects(entry: ProcessDetails, { platform, programs }: StaleRules): boolean {
+function isAfterEffects(entry: ProcessDetails, { platform, programs, directory = '' }: StaleRules): boolean {
   if (platform === 'win32') return isNamedAfterEffects(entry.name);
   const [program = '', ...more] = entry.commandLine;
   if (platform === 'darwin') {
@@ -211,10 +222,15 @@ function isAfterEffects(entry: ProcessDetails, { platform, programs }: StaleRule
   }
   // There is no After Effects for Linux: by their names alone, simulators of other installations would be ended.
   if (programs.includes(program)) return true;
-  // "node --flag /opt/ae/aerender -project …": the script is the first argument that is no flag.
+  // "node --flag /opt/ae/aerender -project …", or "node /sim/aerender-program.ts /opt/ae -project …": the script is the
+  // first argument that is no flag.
   if (!INTERPRETERS.test(basename(program))) return false;
-  const script = more.find((argument) => !argument.startsWith('-'));
-  return script !== undefined && programs.some((file) => script === file || script.endsWith(`${sep}${file}`));
+  const [script, first] = more.filter((argument) => !argument.startsWith('-'));
+  if (script === undefined) return false;
+  return (
+    programs.includes(script) ||
+    (directory !== '' && first === directory && /^(?:aerender|afterfx)\b/i.test(basename(script)))
+  );
 }
 
 function ancestorsOf(pid: number, byPid: ReadonlyMap<number, ProcessDetails>): Set<number> {

@@ -201,12 +201,19 @@ test('Linux: a script that node or a shell runs is recognised, an editor that ha
     command(1004, 'vim', '/opt/ae/aerender'),
     command(1005, 'node', '/opt/other.js', '/opt/ae/aerender'),
     command(1006, 'node', '/opt/ae/aerender.log'),
+    command(1007, 'node', '/sim/aerender-program.ts', '/opt/ae', '-comp', 'x'),
+    command(1008, 'node', '/sim/aerender-program.ts', '/opt/ae-2', '-comp', 'x'),
+    command(1009, 'node', '/sim/install.ts', '/opt/ae'),
   ];
   const found = staleProcesses(
     linux,
-    rules({ platform: 'linux', programs: ['/opt/ae/aerender', '/opt/ae/AfterFX'] }),
+    rules({
+      platform: 'linux',
+      programs: ['/opt/ae/aerender', '/opt/ae/AfterFX'],
+      directory: '/opt/ae',
+    }),
   );
-  assert.deepEqual(pids(found), [1001, 1002, 1003]);
+  assert.deepEqual(pids(found), [1001, 1002, 1003, 1007]);
 });
 
 test('processor time is that of the whole tree; without parents that of every After Effects', () => {
