@@ -54,6 +54,8 @@ export interface SimFootage extends SimItemBase {
   /** Seconds; 0: a still. */
   duration: number;
   hasAudio: boolean;
+  /** How often it is played; default: once. */
+  loop?: number;
 }
 
 export type SimLayerKind = 'text' | 'shape' | 'null' | 'footage' | 'solid' | 'comp' | 'camera' | 'light';
@@ -99,7 +101,10 @@ export interface SimProperty {
   value?: SimValue;
   /** Linear between them; times in seconds. */
   keyframes?: { time: number; value: SimValue }[];
+  /** What overrules the value. */
   expression?: string;
+  /** An expression that is switched off. */
+  disabledExpression?: string;
   min?: number;
   max?: number;
 }

@@ -110,7 +110,7 @@ function withHooks(text: string, program: Node): string {
       const { name } = node.param;
       inserts.push({ at: node.body.start + 1, text: `${name}=${HOOKS.caught}(${name});` });
     }
-    if (node.type === 'CallExpression' && node.callee.type === 'CallExpression') {
+    if (node.type === 'CallExpression' && isGroup(node.callee)) {
       inserts.push({ at: node.callee.start, text: `${HOOKS.callee}(` });
       inserts.push({ at: node.callee.end, text: ')' });
     }
@@ -122,6 +122,16 @@ function withHooks(text: string, program: Node): string {
     from = insert.at;
   }
   return code + text.slice(from);
+}
+
+/** `layer.effect("Fill")("Color")`: both are groups that are called. */
+function isGroup(callee: AnyNode): boolean {
+  if (callee.type === 'CallExpression') return true;
+  return (
+    callee.type === 'MemberExpression' &&
+    callee.property.type === 'Identifier' &&
+    ['effect', 'Effects'].includes(callee.property.name)
+  );
 }
 
 function walk(node: Node, visit: (node: AnyNode) => void): void {

@@ -6,6 +6,12 @@ import { HOOKS, parseScript, ScriptSyntaxError } from './parse-script.ts';
 /** What a host object throws for a script to catch. */
 export class HostError extends Error {}
 
+/** Host objects with members by number. */
+export abstract class Indexed {
+  /** Throws, or gives undefined, where there is none. */
+  abstract _at(index: number): unknown;
+}
+
 /** Ends a script whatever it catches: a dialog that nobody closes, a crash. */
 export class ScriptAbort extends Error {}
 
@@ -21,6 +27,7 @@ export type HostClass = abstract new (...args: any[]) => object;
 
 interface Inside {
   readonly objectPrototype: object;
+  readonly globalObject: object;
   readonly makeError: (message: string) => ScriptError;
   readonly makeArray: () => unknown[];
   readonly makeDate: (time: number) => Date;
@@ -85,6 +92,11 @@ export class Realm {
     return { message: seen.message, file: seen.fileName ?? '', line: seen.line ?? 0 };
   }
 
+  /** The global object of scripts. */
+  get global(): object {
+    return this.#inside.globalObject;
+  }
+
   /** The line that runs, from 1. */
   get line(): number {
     return this.#placeOf(this.#inside.makeError('')).line;
@@ -113,17 +125,17 @@ export class Realm {
     make?: (...args: readonly unknown[]) => object,
     statics: object = {},
   ): void {
-    const constructor = this.#inside.makeConstructor((args) =>
+    const made = this.#inside.makeConstructor((args) =>
       this.#guard(() => {
         if (!make) throw new HostError(`${name} cannot be constructed`);
         return this.toScript(make(...Array.from(args, (arg) => this.toHost(arg))));
       }),
     );
     const prototype = this.#prototypeOf(hostClass);
-    constructor.prototype = prototype;
-    Object.defineProperty(prototype, 'constructor', { value: constructor, configurable: true });
-    this.#addMembers(constructor, statics, () => statics);
-    Object.defineProperty(this.#context, name, { value: constructor, writable: true, configurable: true });
+    made.prototype = prototype;
+    Object.defineProperty(prototype, 'constructor', { value: made, configurable: true });
+    this.#addMembers(made, statics, () => statics);
+    Object.defineProperty(this.#context, name, { value: made, writable: true, configurable: true });
   }
 
   /** A value of the host as scripts see it. */
@@ -134,12 +146,14 @@ export class Realm {
       return array;
     }
     if (value instanceof Date) return this.#inside.makeDate(value.getTime());
-    if (typeof value !== 'object' || value === null || this.#hosts.has(value)) return value;
+    // Objects of the script itself are of another world.
+    if (!(value instanceof Object) || typeof value === 'function' || this.#hosts.has(value)) return value;
     const hostClass = value.constructor as HostClass;
     if (!isHostClass(hostClass)) return value;
     const known = this.#facades.get(value);
     if (known) return known;
-    const facade: object = Object.create(this.#prototypeOf(hostClass));
+    const plain: object = Object.create(this.#prototypeOf(hostClass));
+    const facade = '_named' in value || '_at' in value ? this.#dynamic(plain, value as DynamicHost) : plain;
     this.#facades.set(value, facade);
     this.#hosts.set(facade, value);
     return facade;
@@ -150,6 +164,17 @@ export class Realm {
     if (Array.isArray(value)) return Array.from(value, (each) => this.toHost(each));
     if (typeof value !== 'object' || value === null) return value;
     return this.#hosts.get(value) ?? value;
+  }
+
+  /** `layers[1]`, `layer.transform.opacity`. */
+  #dynamic(plain: object, host: DynamicHost): object {
+    return new Proxy(plain, {
+      get: (target, key, receiver) => {
+        if (typeof key === 'symbol' || key in target) return Reflect.get(target, key, receiver);
+        if (/^\d+$/.test(key)) return this.#guard(() => this.toScript(host._at?.(Number(key))));
+        return this.#guard(() => this.toScript(host._named?.(key)));
+      },
+    });
   }
 
   #function(call: HostFunction): () => unknown {
@@ -263,10 +288,21 @@ export class Realm {
   }
 }
 
+interface DynamicHost {
+  _at?(index: number): unknown;
+  _named?(name: string): unknown;
+}
+
 type HostFunction = (...args: readonly unknown[]) => unknown;
 
 function isHostClass(value: unknown): value is HostClass {
-  return typeof value === 'function' && value !== Object && value !== Function.prototype && value.name !== '';
+  return (
+    typeof value === 'function' &&
+    value !== Object &&
+    value !== Indexed &&
+    value !== Function.prototype &&
+    value.name !== ''
+  );
 }
 
 /** Messages and numbers of ExtendScript for what V8 says. */
@@ -288,7 +324,8 @@ const INSIDE = `({
   makeConstructor: function (make) { return function () { return make(arguments); }; },
   makeFunction: function (call) { return function () { return call(arguments, this); }; },
   isError: function (value) { return value instanceof this.error; },
-  error: Error
+  error: Error,
+  globalObject: globalThis
 })`;
 
 /** Runs in the realm. The methods that it uses itself are taken out last, so they are kept in variables. */
