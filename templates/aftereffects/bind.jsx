@@ -694,10 +694,9 @@ function missingFootage(session         )                   {
     var source = sourceOf(layer);
     if (!(source instanceof FootageItem) || seen['id ' + source.id] === true) return;
     seen['id ' + source.id] = true;
-    if (!source.footageMissing) return;
     if (source.mainSource instanceof PlaceholderSource) {
       warn(session, 'layer ' + quote(layer.name) + ' shows the placeholder ' + quote(source.name));
-    } else {
+    } else if (source.footageMissing) {
       missing.push({ name: source.name, path: footagePath(source) });
     }
   });
