@@ -187,8 +187,9 @@ function hintOf(error: BindFailed['error']): string {
     case 'TEMPLATE_INVALID':
       return `templates/MANIFEST.md describes every binding${known}`;
     case 'AE_SCRIPT_ERROR':
-      return error.file === null
-        ? 'see the log of the attempt'
+      // An error of After Effects in one of our lines is no fault of the template's scripts.
+      return error.file === null || /(^|[\\/])bind\.jsx$/.test(error.file)
+        ? 'see the log of the attempt; the project may hold what After Effects does not let scripts change'
         : 'run the script in After Effects with the same project';
   }
 }

@@ -151,6 +151,9 @@ test('an error of a script of the template names its file and line', () => {
   const error = bindFailure(failed({ message: 'x is undefined', file: '/b/after.jsx', line: 7 }));
   assert.equal(error.message, 'x is undefined (/b/after.jsx:7)');
   assert.equal(error.details?.line, 7);
+  assert.match(error.hint ?? '', /run the script in After Effects/);
+  const ours = bindFailure(failed({ message: 'After Effects error: no', file: 'C:\\w\\bind.jsx', line: 7 }));
+  assert.match(ours.hint ?? '', /see the log/);
 });
 
 test('what another node may have is tried again, what the bundle lacks is not', () => {

@@ -85,7 +85,7 @@ export function sourceLasts(layer: AVLayer, source: AVItem): number {
 }
 
 /** After Effects moves the out point with the start, and ends layers where their source ends. */
-export function setSpan(layer: Layer, span: Span): void {
+function setSpan(layer: Layer, span: Span): void {
   if (layer.startTime !== span.startTime) layer.startTime = span.startTime;
   if (layer.inPoint !== span.inPoint) layer.inPoint = span.inPoint;
   if (layer.outPoint !== span.outPoint) layer.outPoint = span.outPoint;

@@ -26,7 +26,7 @@ export function allSources(): AVItem[] {
 }
 
 /** "Folder/Name" from the top of the project. */
-export function itemPath(item: Item): string {
+function itemPath(item: Item): string {
   var path = item.name;
   var folder = item.parentFolder;
   for (var depth = 0; depth < MAX_FOLDERS && folder && folder.id !== app.project.rootFolder.id; depth++) {

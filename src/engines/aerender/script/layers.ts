@@ -144,7 +144,7 @@ function withoutRepeats(layers: readonly Layer[]): Layer[] {
 }
 
 /** Tells layers apart; good until layers are added or removed. */
-export function layerKey(layer: Layer): string {
+function layerKey(layer: Layer): string {
   return layer.containingComp.id + ':' + layer.index;
 }
 

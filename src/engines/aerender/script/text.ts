@@ -30,7 +30,7 @@ export function bindText(session: Session, layer: Layer, operation: OperationOf<
 }
 
 /** The Source Text of a text layer. AE_LAYER_NOT_FOUND, with the text layers beside it, for any other layer. */
-export function textProperty(layer: Layer): TextDocumentProperty {
+function textProperty(layer: Layer): TextDocumentProperty {
   var property = sourceText(layer);
   if (property !== null) return property;
   var names: string[] = [];
