@@ -31,7 +31,7 @@ export function initReport(
   }
   if (fonts.length > 0)
     next.push(
-      `no font file found for ${fonts.join(', ')}: add --fonts FOLDER, or put them into ${folder}/fonts`,
+      `no font file found for ${fonts.join(', ')}: nodes need it installed; or begin again with --fonts FOLDER`,
     );
   // What is missing is named above; as an error it keeps the template from being pushed.
   const listed = new Set(['AE_MISSING_FOOTAGE', 'AE_MISSING_FONT']);
