@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { isSea } from 'node:sea';
+import { setTimeout as delay } from 'node:timers/promises';
 
 const MARK = 'AE_SIM_CHILD';
 /** A test that does not end it shall not leave it for good. */
@@ -15,13 +16,13 @@ export function isChild(): boolean {
 }
 
 /** Plays After Effects that does not answer. */
-export function playChild(): void {
-  setTimeout(() => {}, LONGEST_MS);
+export async function playChild(): Promise<number> {
+  await delay(LONGEST_MS);
+  return 0;
 }
 
-/** Starts it. It has the program's name in its command line. */
+/** Starts it, with the command line of this process. */
 export function startChild(): void {
-  const script = process.argv[1];
-  const args = isSea() || script === undefined ? [] : [...process.execArgv, script];
+  const args = isSea() ? process.argv.slice(2) : [...process.execArgv, ...process.argv.slice(1)];
   spawn(process.execPath, args, { stdio: 'ignore', env: { ...process.env, [MARK]: '1' } });
 }

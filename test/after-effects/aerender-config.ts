@@ -2,11 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SimLanguage } from './lines.ts';
+import { userFonts } from './user-fonts.ts';
 
 export interface AerenderConfig {
   /** Of this After Effects, e.g. "24.2.1x2". */
   readonly version: string;
   readonly language: SimLanguage;
+  /** Those of simulator.json and those of the user. */
   readonly fonts: readonly { readonly postScriptName: string; readonly file: string | null }[];
   readonly renderSettings: readonly string[];
   readonly outputModules: readonly string[];
@@ -25,7 +27,7 @@ export function readAerenderConfig(installDir: string): AerenderConfig {
   return {
     version: config.version ?? '24.2.1x2',
     language: language === 'de' || language === 'es' ? language : 'en',
-    fonts: config.fonts ?? [],
+    fonts: [...(config.fonts ?? []), ...userFonts()],
     renderSettings: config.renderSettings ?? ['Best Settings', 'Draft Settings'],
     outputModules: config.outputModules ?? [
       'AIFF 48kHz',

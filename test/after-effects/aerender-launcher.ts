@@ -40,17 +40,22 @@ export function place(t: TestContext, project: SimProject, config: Record<string
 }
 
 /** Starts it; the caller ends it. */
-export function launch(dir: string, args: readonly string[], fault = '') {
+export function launch(dir: string, args: readonly string[], fault = '', env: NodeJS.ProcessEnv = {}) {
   return spawn(process.execPath, [PROGRAM, ...args], {
-    env: { ...process.env, AE_SIM_INSTALL: dir, AE_SIM_FAULT: fault },
+    env: { ...process.env, AE_SIM_INSTALL: dir, AE_SIM_FAULT: fault, ...env },
     stdio: ['ignore', 'pipe', 'ignore'],
     detached: true, // a group of its own, to end it with what it started
   });
 }
 
 /** Runs it to its end. */
-export async function run(dir: string, args: readonly string[], fault = ''): Promise<Ended> {
-  const child = launch(dir, args, fault);
+export async function run(
+  dir: string,
+  args: readonly string[],
+  fault = '',
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  const child = launch(dir, args, fault, env);
   const text = child.stdout.setEncoding('utf8').toArray();
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   return { code, signal, lines: (await text).join('').split('\n').slice(0, -1) };

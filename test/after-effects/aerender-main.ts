@@ -4,14 +4,8 @@
  */
 import { dirname } from 'node:path';
 import { aerender } from './aerender.ts';
-import { isChild, playChild } from './aerender-child.ts';
 
 const installDir = process.env.AE_SIM_INSTALL ?? dirname(process.argv[1] ?? '');
-if (isChild()) playChild();
-else {
-  // Who started it is gone: nobody reads on.
-  process.stdout.on('error', () => process.exit(1));
-  void aerender(process.argv.slice(2), installDir).then((exitCode) => {
-    process.exitCode = exitCode;
-  });
-}
+void aerender(process.argv.slice(2), installDir).then((exitCode) => {
+  process.exitCode = exitCode;
+});

@@ -10,7 +10,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AerenderArguments, parseArguments, USAGE } from './aerender-arguments.ts';
 import { findComp, frameSpan, missingFonts, missingFootage } from './aerender-checks.ts';
-import { startChild } from './aerender-child.ts';
+import { isChild, playChild, startChild } from './aerender-child.ts';
 import { type AerenderConfig, readAerenderConfig } from './aerender-config.ts';
 import { type Fault, readFault } from './faults.ts';
 import {
@@ -60,6 +60,9 @@ interface Run {
 
 /** Runs aerender with the arguments after its name, in an installation; returns its exit code. Some faults never return. */
 export async function aerender(argv: readonly string[], installDir: string): Promise<number> {
+  if (isChild()) return await playChild();
+  // Who started it is gone: nobody reads on.
+  process.stdout.on('error', () => process.exit(EXIT.application));
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const args = parseArguments(argv);
   if (typeof args === 'string') {

@@ -86,6 +86,7 @@ function stopAt(fault: Fault | null, frames: number): { frame: number; end: Rend
   const at = (percent: number) => Math.min(frames - 1, Math.floor((frames * percent) / 100));
   switch (fault?.mode) {
     case 'hang-at':
+    case 'spin-at':
       return { frame: at(Number(fault.argument)), end: 'hung' };
     case 'crash-at':
       return { frame: at(Number(fault.argument)), end: 'crashed' };

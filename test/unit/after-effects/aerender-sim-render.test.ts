@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { probeMedia } from '../../../src/media/probe.ts';
@@ -22,6 +22,7 @@ import {
 } from '../../after-effects/project-builder.ts';
 import { writeProject } from '../../after-effects/project-file.ts';
 import { wav } from '../../after-effects/render/sound.ts';
+import { postScriptNameOf } from '../../after-effects/user-fonts.ts';
 import { colorAt, decodeFrames } from '../../helpers/decode-frames.ts';
 
 test('a sequence has a file per frame, numbered as the composition displays them', async (t) => {
@@ -271,6 +272,23 @@ test('a font that is not installed is warned about and another one is taken', as
       'WARNING:After Effects warning: Grouped_Message_{some layers have missing dependencies...}Text Layer: Font family: Bebas, Font style: Regular',
     ),
   );
+});
+
+test('a font that was installed for the user is found by its PostScript name', async (t) => {
+  const font = join(import.meta.dirname, '../../../templates/video/audio-visualiser/fonts/Inter-Medium.otf');
+  assert.equal(postScriptNameOf(readFileSync(font)), 'Inter-Medium');
+  assert.equal(postScriptNameOf(Buffer.from('no font')), null);
+  const text = sampleLayer('text', { properties: [sampleText('I', { font: 'Inter-Medium' })] });
+  const { dir, args } = place(t, sampleProject(sampleComp({ layers: [text] })));
+  const warnings = async () => {
+    const env = { XDG_DATA_HOME: dir, LOCALAPPDATA: dir, HOME: dir };
+    const { lines } = await run(dir, args('f_[#####].png', 'PNG Sequence', '-e', '0'), '', env);
+    return lines.filter((line) => line.startsWith('WARNING')).length;
+  };
+  assert.equal(await warnings(), 1);
+  for (const folder of ['fonts/flatrender', 'Library/Fonts', 'Microsoft/Windows/Fonts'])
+    cpSync(font, join(dir, folder, 'Inter.otf'));
+  assert.equal(await warnings(), 0);
 });
 
 test('what it is asked for and does not have ends it with the words of aerender', async (t) => {
