@@ -98,6 +98,7 @@ const tools: Record<string, string> = {
   '@biomejs/biome': 'npm run lint',
   'lottie-web': 'its test animations are read as files',
   node: 'runs every npm script',
+  'types-for-adobe': 'npm run typecheck, for the script that runs in After Effects',
   typescript: 'npm run typecheck',
 };
 
