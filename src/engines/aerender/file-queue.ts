@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs
 import { join } from 'node:path';
 import { z } from 'zod';
 import { sleep, systemClock } from '../../lib/clock.ts';
+import { isRunning } from '../../lib/exec.ts';
 import { isAlive, markOf, TOUCH_MS } from './process-mark.ts';
 
 /** A process as files hold it. */
@@ -91,6 +92,14 @@ export async function writeWhole(file: string, value: unknown): Promise<void> {
   const part = `${file}.${randomUUID()}.part`;
   await writeFile(part, JSON.stringify(value), { mode: 0o600 });
   await rename(part, file);
+}
+
+/** Removes what processes that were killed in the middle of {@link writeWhole} left; names begin with a process id. */
+export async function removeHalfWritten(directory: string): Promise<void> {
+  for (const name of await readdir(directory).catch(() => [])) {
+    const pid = /^(?:\w+-)?(\d+)-[\w-]+\.json\.[\w-]+\.part$/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) await rm(join(directory, name), { force: true });
+  }
 }
 
 /** Where start times of processes cannot be had, a file's age tells whether its process is still that one. */

@@ -1,7 +1,7 @@
 /** A look at the processes that is shared for a moment: what watches a render looks often, and Windows answers slowly. */
 import type { Clock } from '../../lib/clock.ts';
 import type { ProcessDetails } from '../../lib/process-list.ts';
-import { cpuOfTree, listProcesses, titlesOf } from './processes.ts';
+import { cpuOfTree, listProcesses, titlesOf, windowTitles } from './processes.ts';
 
 /** How old a look may be. On Windows listing takes about a second: looking on and on would itself be work. */
 const MAX_AGE_MS = process.platform === 'win32' ? 10_000 : 500;
@@ -31,6 +31,10 @@ export function createProcessView(options: {
   };
   return {
     cpuMs: async (pid) => cpuOfTree(pid, await entries()),
-    titles: async (pids) => titlesOf(pids, await entries()),
+    titles: async (pids) =>
+      // Elsewhere the list has no titles.
+      process.platform === 'win32' || options.list
+        ? titlesOf(pids, await entries())
+        : await windowTitles(pids),
   };
 }

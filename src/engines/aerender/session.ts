@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { inTurn, jsonOf, MarkFile, touchRegularly, writeWhole } from './file-queue.ts';
+import { inTurn, jsonOf, MarkFile, removeHalfWritten, touchRegularly, writeWhole } from './file-queue.ts';
 import { isAlive, markOf, type ProcessMark } from './process-mark.ts';
 
 const SessionFile = z.object({
@@ -50,6 +50,7 @@ export async function openSession(options: {
   signal.throwIfAborted();
   const directory = join(stateDir, 'sessions');
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  for (const name of ['sessions', 'bind-queue', 'font-queue']) await removeHalfWritten(join(stateDir, name));
   const id = `${process.pid}-${randomUUID()}`;
   const file = join(directory, `${id}.json`);
   const owner = await markOf(process.pid);

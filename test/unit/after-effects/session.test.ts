@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -103,6 +103,23 @@ test('a process id that went to another program is not believed', {
     (await session.others()).map(({ id, isAlive }) => [id, isAlive]),
     [[`${process.pid}-old`, false]],
   );
+});
+
+test('what processes left that were killed while they wrote is removed, what the living write is not', async (t) => {
+  const stateDir = temporary(t);
+  const child = other(t, stateDir, '');
+  await once(child, 'exit');
+  const queue = join(stateDir, 'bind-queue');
+  mkdirSync(queue);
+  const living = `drawing-${process.pid}-a.json.b.part`;
+  for (const name of [
+    living,
+    `drawing-${child.pid}-a.json.b.part`,
+    `000000000001-${child.pid}-a.json.b.part`,
+  ])
+    writeFileSync(join(queue, name), '{');
+  await using _ = await openSession({ stateDir, taskId: 'j1.0', signal });
+  assert.deepEqual(readdirSync(queue), [living]);
 });
 
 test('an aborted task opens no session and does not bind', async (t) => {
