@@ -97,7 +97,7 @@ export async function writeWhole(file: string, value: unknown): Promise<void> {
 /** Removes what processes that were killed in the middle of {@link writeWhole} left; names begin with a process id. */
 export async function removeHalfWritten(directory: string): Promise<void> {
   for (const name of await readdir(directory).catch(() => [])) {
-    const pid = /^(?:\w+-)?(\d+)-[\w-]+\.json\.[\w-]+\.part$/.exec(name)?.[1];
+    const pid = /^(?:drawing-|\d{12}-)?(\d+)-[\w-]+\.json\.[\w-]+\.part$/.exec(name)?.[1];
     if (pid !== undefined && !isRunning(Number(pid))) await rm(join(directory, name), { force: true });
   }
 }
