@@ -71,6 +71,24 @@ export async function bindIn(
   const original = readFileSync(join(directory, 'project.aep'));
   const script = await writeBindFiles(directory, data);
   if (dataText !== undefined) writeFileSync(join(directory, 'data.json'), dataText);
+  if (open) writeProject(join(directory, 'open.aep'), open.project);
+  const app = runBindScript(script, { isOpen: open !== undefined });
+  return {
+    data,
+    directory,
+    original,
+    result: await readBindResult(directory),
+    get project() {
+      return readProject(data.saveTo);
+    },
+    exitCode: app.exitCode,
+    hasQuit: app._hasQuit,
+    started: readFileSync(join(directory, 'started'), 'utf8'),
+  };
+}
+
+/** Runs the script in an After Effects of its own; `isOpen`: one that has "open.aep" beside the script open. */
+export function runBindScript(script: string, { isOpen = false } = {}) {
   const realm = makeScriptHost({
     hasJson: false,
     locale: 'en_US',
@@ -85,26 +103,9 @@ export async function bindIn(
     renderSettings: ['Best Settings', 'Draft Settings'],
     outputModules: ['Lossless', '_HIDDEN X-Factor 8 Premul'],
   });
-  if (open) {
-    writeProject(join(directory, 'open.aep'), open.project);
-    realm.run(
-      'app.open(new File(new File($.fileName).parent.fsName.replace(/%/g, "%25") + "/open.aep"));',
-      script,
-    );
-  }
+  if (isOpen) realm.run('app.open(new File(new File($.fileName).parent.fullName + "/open.aep"));', script);
   runScriptFile(realm, script);
-  return {
-    data,
-    directory,
-    original,
-    result: await readBindResult(directory),
-    get project() {
-      return readProject(data.saveTo);
-    },
-    exitCode: app.exitCode,
-    hasQuit: app._hasQuit,
-    started: readFileSync(join(directory, 'started'), 'utf8'),
-  };
+  return app;
 }
 
 /** A text operation at this address that sets "new". */

@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { BindOperation } from '../../../src/engines/aerender/bind-data.ts';
+import { BIND_EXIT_CODES, type BindOperation } from '../../../src/engines/aerender/bind-data.ts';
+import { writeBindFiles } from '../../../src/engines/aerender/bind-files.ts';
 import { compLayer, footageLayer, ProjectBuilder, textLayer } from '../../after-effects/project-builder.ts';
 import { temporaryDirectory } from '../../helpers/render-request.ts';
-import { addressed, bindIn, FONTS, failureIn, layerIn, textOf, wavFile } from './bind-bench.ts';
+import {
+  addressed,
+  bindIn,
+  FONTS,
+  failureIn,
+  layerIn,
+  runBindScript,
+  textOf,
+  wavFile,
+} from './bind-bench.ts';
 
 function simple(...layers: ReturnType<typeof textLayer>[]): ProjectBuilder {
   const build = new ProjectBuilder();
@@ -214,4 +224,16 @@ test('an After Effects in which somebody works is left as it is', async (context
 test('the file "started" names the step at which the script was last', async (context) => {
   const failed = await bindIn(context, simple(), { operations: [addressed('Titel')] });
   assert.equal(failed.started, 'bind[0] (input "it")');
+});
+
+test('a script that may write no file says so by its exit code, and binds nothing', async (context) => {
+  const bound = await bindIn(context, simple(), {});
+  const directory = temporaryDirectory(context);
+  const saveTo = join(directory, 'bound.aep');
+  const script = await writeBindFiles(directory, { ...bound.data, saveTo });
+  for (const name of ['started', 'result.json.part']) mkdirSync(join(directory, name));
+  const app = runBindScript(script);
+  assert.equal(app.exitCode, BIND_EXIT_CODES.cannotWrite);
+  assert.equal(app._hasQuit, true);
+  assert.equal(existsSync(saveTo), false);
 });

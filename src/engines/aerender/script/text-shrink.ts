@@ -10,9 +10,6 @@ var SMALLEST_SIZE = 0.1;
 var STEPS = 9;
 /** Pixels by which a rectangle may exceed its room: rounding. */
 var TEXT_TOLERANCE = 0.5;
-/** A box that no text fills, for measuring: After Effects leaves out lines below a box, and measures what is left. */
-var TALL = 30000;
-
 interface Room {
   readonly width: number;
   readonly height: number;
@@ -71,15 +68,26 @@ function fitsAt(
 ): boolean {
   var document = scaled(documentAt(property, key), designed, factor);
   var isBox = document.boxText;
-  if (isBox) document.boxTextSize = [room.width, TALL];
+  // After Effects leaves out lines that begin below a box, and measures what is left: the box is made taller for that.
+  if (isBox) document.boxTextSize = [room.width, room.height * 2 + designed.fontSize * 4];
   writeDocument(property, key, document);
   var rectangle = (layer as AVLayer).sourceRectAtTime(time, false);
   if (isBox) {
     document = documentAt(property, key);
     document.boxTextSize = [room.width, room.height];
+    restorePosition(document, designed);
     writeDocument(property, key, document);
   }
   return rectangle.width <= room.width + TEXT_TOLERANCE && rectangle.height <= room.height + TEXT_TOLERANCE;
+}
+
+/** Whether a box stays where it is when its size changes is not documented; its place can be set from version 24 on. */
+function restorePosition(document: TextDocument, designed: TextDocument): void {
+  var place = designed.boxTextPos;
+  if (!place || (document.boxTextPos[0] === place[0] && document.boxTextPos[1] === place[1])) return;
+  try {
+    (document as { boxTextPos: [number, number] }).boxTextPos = place;
+  } catch (_readOnly) {}
 }
 
 /** The document with the factor applied to the designed size, and to a line spacing that does not follow the size. */
