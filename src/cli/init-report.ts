@@ -33,6 +33,12 @@ export function initReport(
     next.push(
       `no font file found for ${fonts.join(', ')}: nodes need it installed; or begin again with --fonts FOLDER`,
     );
+  if (result.others > 0) {
+    const files = plural(result.others, 'other file');
+    next.push(
+      `${folder} has ${files}, also part of the template: list what is not in ${folder}/.flatrenderignore`,
+    );
+  }
   // What is missing is named above; as an error it keeps the template from being pushed.
   const listed = new Set(['AE_MISSING_FOOTAGE', 'AE_MISSING_FONT']);
   const findings = result.findings.filter(({ severity, code }) => severity === 'error' || !listed.has(code));

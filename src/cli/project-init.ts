@@ -42,6 +42,8 @@ export interface ProjectInitResult extends InitResult {
     readonly footage: readonly string[];
     readonly fonts: readonly string[];
   };
+  /** Files that were in the folder and become part of the bundle. */
+  readonly others: number;
   /** Of the template as it is now. */
   readonly findings: readonly Finding[];
 }
@@ -66,7 +68,9 @@ export async function initFromProject(
   const aep = await inspectProject(source, signal);
   const index = new ProjectIndex(aep);
   const { main, reference } = await chooseComposition(index, options.composition);
-  const target = resolve(options.directory ?? options.name ?? templateName(basename(source, '.aep')));
+  const target = resolve(
+    options.directory ?? options.name ?? templateName(basename(source).replace(/\.aep$/i, '')),
+  );
   const name = templateName(basename(target), options.name);
   const footage = await collectFootage(aep, dirname(source), signal);
   const file = footage.folder + (bundleName(basename(source)) ?? `${name}.aep`);
@@ -104,6 +108,7 @@ export async function initFromProject(
     composition: reference,
     inputs: inputs.slice(0, manifest.count).map(({ name, type, about }) => ({ name, type, about })),
     missing: { footage: footage.missing, fonts: fonts.missing },
+    others: Math.max(0, report.files - new Set([MANIFEST_FILE, ...copies.map(({ to }) => to)]).size),
     findings: report.findings,
   };
 }

@@ -212,6 +212,7 @@ test('--json says what was made and what is missing', async () => {
     composition: 'Tall',
     inputs: [{ name: 'b', type: 'text', about: 'text: layer "B" of "Tall"' }],
     missing: { footage: [], fonts: [] },
+    others: 0,
     findings: [],
   });
   assert.match(await readFile(join(root, 'made', 'template.yaml'), 'utf8'), /^ {2}- story-1080x1920$/m);
@@ -300,12 +301,18 @@ test('fonts are taken from the folder that is named, and those not found are tol
 test('nothing is written over without --force, and a project in its own folder stays where it is', async () => {
   await mkdir(join(root, 'own'));
   await copyFile(join(root, 'bare', 'lone.aep'), join(root, 'own', 'lone.aep'));
+  await writeFile(join(root, 'own', 'draft.mov'), 'x');
   const first = await json<ProjectInitResult>('template', 'init', 'own/lone.aep', 'own');
-  assert.deepEqual(first.json.files, ['template.yaml'], first.stdout);
+  assert.deepEqual([first.json.files, first.json.others], [['template.yaml'], 1], first.stdout);
   const again = await cli('template', 'init', 'own/lone.aep', 'own');
   assert.equal(again.exitCode, 2);
   assert.match(again.stderr, /own has template\.yaml already\nhint: choose another folder, or add --force/);
-  assert.equal((await cli('template', 'init', 'own/lone.aep', 'own', '--force')).exitCode, 0);
+  const forced = await cli('template', 'init', 'own/lone.aep', 'own', '--force');
+  assert.equal(forced.exitCode, 0);
+  assert.match(
+    forced.stderr,
+    /^own has 1 other file, also part of the template: .* own\/\.flatrenderignore$/m,
+  );
 });
 
 test('what is no project, damaged, or asked for with the wrong flags is refused', async () => {
