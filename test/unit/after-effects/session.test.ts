@@ -111,9 +111,9 @@ test('what processes left that were killed while they wrote is removed, what the
   await once(child, 'exit');
   const queue = join(stateDir, 'bind-queue');
   mkdirSync(queue);
-  const living = `drawing-${process.pid}-a.json.b.part`;
+  const living = [`drawing-${process.pid}-a.json.b.part`, `${process.pid}-99999999-a.json.b.part`];
   for (const name of [
-    living,
+    ...living,
     `drawing-${child.pid}-a.json.b.part`,
     `000000000001-${child.pid}-a.json.b.part`,
   ])
