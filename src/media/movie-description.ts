@@ -1,23 +1,23 @@
 /** What a movie's streams are, from its header alone. */
 import { FlatrenderError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
-import type { EncoderName } from './encoder.ts';
 import { findFfmpeg, type MediaSettings } from './ffmpeg.ts';
 import { MEDIA_FORMATS } from './media-formats.ts';
-import { openMedia, requireNodeAv } from './node-av.ts';
+import { loadNodeAv, openMedia, requireNodeAv } from './node-av.ts';
 import type { SourcePicture } from './picture-plan.ts';
 
 /**
- * Reads a movie's header, with ffprobe (or without it node-av) for `ffmpeg`, else with node-av.
+ * Reads a movie's header, with node-av or else ffprobe; `first` the other one.
  * Throws MEDIA_INVALID, FFMPEG_MISSING, ABORTED.
  */
 export async function describeMovie(
   path: string,
   settings: Pick<MediaSettings, 'ffmpegPath'>,
-  name: EncoderName,
   signal?: AbortSignal,
+  first: 'ffprobe' | 'node-av' = 'node-av',
 ): Promise<SourcePicture> {
-  const ffprobe = name === 'ffmpeg' ? (await findFfmpeg(settings))?.ffprobe : null;
+  const isNodeAvFirst = first === 'node-av' && (await loadNodeAv()) !== null;
+  const ffprobe = isNodeAvFirst ? null : (await findFfmpeg(settings))?.ffprobe;
   return ffprobe ? withFfprobe(ffprobe, path, signal) : withNodeAv(path);
 }
 

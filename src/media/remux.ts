@@ -2,15 +2,16 @@
 
 import { FlatrenderError } from '../lib/errors.ts';
 import type { OutputSpec } from '../protocol/jobs.ts';
-import { chooseEncoder, type EncoderName, removePart } from './encoder.ts';
+import { type EncoderName, removePart } from './encoder.ts';
 import { type MediaSettings, requireFfmpeg, runFfmpeg } from './ffmpeg.ts';
 import { MEDIA_FORMATS } from './media-formats.ts';
-import { openMedia, requireNodeAv } from './node-av.ts';
+import { loadNodeAv, openMedia, requireNodeAv } from './node-av.ts';
 import { throwIfAborted } from './transcode.ts';
 
 /**
  * Copies the picture and, if there is one, the sound of a movie into `to`, an mp4 or mov that begins with its index;
- * time codes, chapters and metadata stay behind. Removes `to` when it fails. With the machine's ffmpeg, else node-av.
+ * time codes, chapters and metadata stay behind. Removes `to` when it fails. With node-av, else the machine's
+ * ffmpeg: nothing is decoded, and starting a process would take most of the time.
  * Throws MEDIA_INVALID, FFMPEG_FAILED (e.g. a codec that the container does not take), FFMPEG_MISSING, ABORTED.
  */
 export async function remux(
@@ -23,7 +24,7 @@ export async function remux(
 ): Promise<void> {
   throwIfAborted(signal);
   try {
-    const chosen = name ?? (await chooseEncoder(settings));
+    const chosen = name ?? ((await loadNodeAv()) ? 'node-av' : 'ffmpeg');
     if (chosen === 'ffmpeg') await copyWithFfmpeg(path, to, container, settings, signal);
     else await copyWithNodeAv(path, to, container, signal);
   } catch (error) {

@@ -69,7 +69,7 @@ export async function transcode(options: TranscodeOptions, name?: EncoderName): 
     const picture =
       source.kind === 'sequence'
         ? await describeSequence(source, signal)
-        : await describeMovie(source.path, settings, chosen, signal);
+        : await describeMovie(source.path, settings, signal);
     const plan = planPicture(options, picture);
     options.onLog?.(`encoding ${options.output.container} with ${chosen}`);
     if (chosen === 'ffmpeg') {

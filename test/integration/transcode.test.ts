@@ -6,6 +6,7 @@ import { FlatrenderError } from '../../src/lib/errors.ts';
 import { run } from '../../src/lib/exec.ts';
 import type { EncoderName } from '../../src/media/encoder.ts';
 import { findFfmpeg } from '../../src/media/ffmpeg.ts';
+import { describeMovie } from '../../src/media/movie-description.ts';
 import { loadNodeAv } from '../../src/media/node-av.ts';
 import { finishOutput, probeMedia } from '../../src/media/probe.ts';
 import { type SequenceSource, type TranscodeOptions, transcode } from '../../src/media/transcode.ts';
@@ -211,6 +212,37 @@ for (const name of ['ffmpeg', 'node-av'] as const) {
     const sound = await makeSound(directory, 1);
     const path = await make(context, name, { source: silent, frames: 15, audio: sound });
     assert.equal((await probeMedia(path, settings)).hasAudio, true);
+  });
+
+  test(`${name}: what a movie holds is told by its header`, { skip }, async (context) => {
+    const directory = temporaryDirectory(context);
+    const first = name === 'ffmpeg' ? 'ffprobe' : 'node-av';
+    for (const [file, traits, ...codec] of [
+      ['a.mov', [true, false, true], '-c:v', 'qtrle', '-pix_fmt', 'argb', '-c:a', 'pcm_s16le'],
+      ['b.mov', [false, false, false], '-c:v', 'qtrle', '-pix_fmt', 'rgb24', '-an'],
+      ['c.mov', [true, true, false], '-c:v', 'prores_ks', '-pix_fmt', 'yuva444p10le', '-an'],
+      ['d.mp4', [false, true, true], '-c:v', 'libx264', '-pix_fmt', 'yuv420p', '-c:a', 'aac'],
+      [
+        'e.mp4',
+        [false, false, false],
+        '-c:v',
+        'libx264',
+        '-pix_fmt',
+        'yuv420p',
+        '-colorspace',
+        'bt709',
+        '-an',
+      ],
+    ] as const) {
+      const path = join(directory, file);
+      const inputs = ['-f', 'lavfi', '-i', COUNTED, '-f', 'lavfi', '-i', 'sine=r=48000', '-t', '0.2'];
+      await ffmpeg([...inputs, ...codec, path]);
+      const found = await describeMovie(path, settings, undefined, first);
+      assert.deepEqual([found.width, found.height, found.kind], [64, 36, null], file);
+      assert.deepEqual([found.hasAlpha, found.isUntagged, found.hasAudio], traits, file);
+    }
+    const error = await failureOf(describeMovie(join(directory, 'none.mov'), settings, undefined, first));
+    assert.equal(error.code, 'MEDIA_INVALID');
   });
 
   test(`${name}: any directory and file name is taken as it is`, { skip }, async (context) => {

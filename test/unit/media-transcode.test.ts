@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { MEDIA_FORMATS } from '../../src/media/media-formats.ts';
 import { planPicture, type SourcePicture } from '../../src/media/picture-plan.ts';
-import { framePath, type TranscodeOptions } from '../../src/media/transcode.ts';
+import { framePath, type SequenceSource, type TranscodeOptions } from '../../src/media/transcode.ts';
 import { transcodeArgs } from '../../src/media/transcode-ffmpeg.ts';
 
 const picture: SourcePicture = {
   ...{ kind: 'png', width: 64, height: 36, hasAlpha: false, isUntagged: false, hasAudio: false },
 };
-const sequence = {
+const sequence: SequenceSource = {
   ...{ kind: 'sequence', directory: join('/work', '50%'), prefix: 'f_', digits: 5, start: 7, count: 60 },
   ...{ extension: 'png', fps: 30 },
-} as const;
+};
 const options: TranscodeOptions = {
   ...{ source: sequence, audio: '/in/a.wav', frames: 50, path: '/out/a.part' },
   output: {
