@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- section …] [-- --full]`: prints a table per section and stores all of it as JSON in `.bench/`. Sections:
- * queue, latency, heartbeats, overhead, lottie, inspector, start-up. `--full` goes up to a million jobs (minutes, 3 GB of disk).
+ * queue, latency, heartbeats, overhead, after-effects, lottie, inspector, start-up. `--full` goes up to a million jobs (minutes, 3 GB of disk).
  * Figures move with the machine: compare ratios and CPU per operation, not rates of different days.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -29,6 +29,10 @@ const SECTIONS: Record<string, (full: boolean) => Promise<unknown>> = {
   overhead: async (full) => {
     const { benchOverhead } = await import('./overhead.ts');
     return each([100], (megabytes) => benchOverhead(megabytes, full ? 50 : 20));
+  },
+  'after-effects': async (full) => {
+    const { benchAfterEffects } = await import('./after-effects.ts');
+    return benchAfterEffects(100, full ? 11 : 5, full ? 50 : 15, show);
   },
   lottie: async () => {
     const { benchLottie } = await import('./lottie.ts');
