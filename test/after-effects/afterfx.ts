@@ -2,7 +2,7 @@
  * The stand-in for `AfterFX`: `AfterFX [-m] [-noui] -r script.jsx`, or `-s "code"`. Runs the script as After Effects would,
  * on the object model. Like the real program it stays open until the script calls `app.quit()`; its exit code is `app.exitCode`.
  */
-import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AfterFxConfig, readAfterFxConfig } from './afterfx-config.ts';
@@ -35,7 +35,8 @@ export async function afterfx(argv: readonly string[], installDir: string): Prom
     if (!(await launch(installDir, config, fault))) return EXIT.failure;
     return await runScript(installDir, config, fault, args);
   } finally {
-    unlinkSync(pidFile(installDir));
+    // Another one, with -m, may have removed it.
+    rmSync(pidFile(installDir), { force: true });
   }
 }
 

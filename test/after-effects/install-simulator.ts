@@ -12,6 +12,7 @@
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { launchCount, type SimProgram } from './faults.ts';
 
 export interface SimulatorOptions {
@@ -87,11 +88,15 @@ function defaultFonts(): { postScriptName: string; file: string | null }[] {
   ];
 }
 
+/**
+ * A script for the shell that starts Node with itself, and for Node, which takes the second line for a comment: the command
+ * line of the process then names the program, as that of a real one does.
+ */
 function launcher(directory: string, name: string, program: string): string {
   const path = join(directory, name);
-  const parts = [process.execPath, join(import.meta.dirname, program)].map(quoted);
-  const lines = ['#!/bin/sh', `AE_SIM_INSTALL=${quoted(directory)}`, 'export AE_SIM_INSTALL'];
-  writeFileSync(path, [...lines, `exec ${parts.join(' ')} "$@"`, ''].join('\n'));
+  const start = `':' //; exec ${quoted(process.execPath)} "$0" "$@"`;
+  const main = JSON.stringify(pathToFileURL(join(import.meta.dirname, program)).href);
+  writeFileSync(path, `#!/bin/sh\n${start}\nimport(${main});\n`);
   chmodSync(path, 0o755);
   return path;
 }
