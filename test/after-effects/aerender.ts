@@ -150,6 +150,7 @@ async function renderProject(run: Run): Promise<number> {
     format: module.format,
     renderSettings,
     outputModule: moduleName,
+    settings: 'full',
   };
   warn(run, project, comp);
   return await renderJob(run, { project, comp, module, span, output: args.output }, job);

@@ -35,6 +35,8 @@ export interface LineJob {
   readonly format: string;
   readonly renderSettings: string;
   readonly outputModule: string;
+  /** All settings, as English logs have them (#610), or those alone that tell what is rendered. Default: short. */
+  readonly settings?: 'short' | 'full';
 }
 
 interface Words {
@@ -136,19 +138,31 @@ export function convertedLine(from: string): string {
 export function startLines(job: LineJob, style: LineStyle, time: Date): string[] {
   const words = WORDS[style.language];
   const last = job.startFrame + job.frames - 1;
+  const full = (...lines: readonly string[]) =>
+    job.settings === 'full' && style.language === 'en' ? lines : [];
   return [
     `${clockTime(time, style.clock)}: ${words.starting(job.composition)}`,
     `${words.renderSettings}: ${job.renderSettings}`,
+    ...full('Quality: Best', 'Resolution: Full'),
     `${words.size}: ${job.width} x ${job.height}`,
+    ...full('Proxy Use: Use No Proxies', 'Effects: Current Settings', 'Disk Cache: Read Only'),
+    ...full('Color Depth: Current Settings', 'Frame Blending: On for Checked Layers', 'Field Render: Off'),
+    ...full('Pulldown: Off', 'Motion Blur: On for Checked Layers', 'Solos: Current Settings'),
+    ...full('Time Span: Work Area'),
     `${words.start}: ${frameTime(job.startFrame, style)}`,
     `${words.end}: ${frameTime(last, style)}`,
     `${words.duration}: ${frameTime(job.frames, style)}`,
     `${words.frameRate}: ${frameRate(style.fps, words.decimal)} (${words.comp})`,
+    ...full('Guide Layers: All Off', 'Skip Existing Files: Off', ''),
     `${words.outputModule}: ${job.outputModule}`,
     `${words.outputTo}: ${job.output}`,
     `${words.format}: ${job.format}`,
+    ...full('Output Info: -'),
     // A number that is neither a progress nor a length.
     `${words.startFrame}: ${job.startFrame}`,
+    ...full('Output Audio: -', 'Channels: RGB', 'Depth: Millions of Colors', 'Color: Premultiplied'),
+    ...full('Resize: -', 'Crop: -', `Final Size: ${job.width} x ${job.height}`, 'Profile: -'),
+    ...full('Post-Render Action: None', ''),
   ].map(progressLine);
 }
 

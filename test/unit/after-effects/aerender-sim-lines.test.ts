@@ -66,3 +66,12 @@ test('a log comes in other languages, with the version late, by fields and in fr
   ]);
   assert.ok(spanish.includes('PROGRESS:  Velocidad de fotogramas: 23,976 (comp.)'));
 });
+
+test('an English log can have all settings, the others have not', () => {
+  const full = renderLog({ frames: 1, settings: 'full' });
+  assert.equal(full.length, renderLog({ frames: 1 }).length + 26);
+  assert.ok(full.indexOf('PROGRESS:  Time Span: Work Area') < full.indexOf('PROGRESS:  Start: 0:00:00:00'));
+  assert.ok(full.includes('PROGRESS:  Final Size: 1920 x 1080'));
+  const german = { frames: 1, language: 'de' } as const;
+  assert.deepEqual(renderLog({ ...german, settings: 'full' }), renderLog(german));
+});
