@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { BindOperation } from '../../../src/engines/aerender/bind-data.ts';
 import { compLayer, footageLayer, ProjectBuilder, textLayer } from '../../after-effects/project-builder.ts';
-import type { SimFootage, SimProject } from '../../after-effects/sim-project.ts';
+import type { SimFootage, SimProject, SimProperty } from '../../after-effects/sim-project.ts';
 import { temporaryDirectory } from '../../helpers/render-request.ts';
 import { bindIn, failureIn, layerIn, pngFile, propertyIn, wavFile } from './bind-bench.ts';
 
@@ -226,4 +226,58 @@ test('a composition that gets shorter ends its layers', async (context) => {
   assert.equal(result.composition.frames, 38);
   assert.deepEqual(span.slice(0, 2), [0.4, 1.52]);
   assert.equal(layerIn(project, 'Main', 'Early').outPoint, 1);
+});
+
+test('masks stay where they were in the composition', async (context) => {
+  const directory = temporaryDirectory(context);
+  const file = pngFile(join(directory, 'new.png'), 400, 200);
+  const build = new ProjectBuilder();
+  const path: SimProperty = {
+    name: 'Mask Path',
+    matchName: 'ADBE Mask Shape',
+    valueType: 'shape',
+    value: { shape: 'rectangle', size: [100, 50] },
+  };
+  const mask: SimProperty = { name: 'Mask 1', matchName: 'ADBE Mask Atom', children: [path] };
+  const masks: SimProperty = { name: 'Masks', matchName: 'ADBE Mask Parade', children: [mask] };
+  const place = build.placeholder('place', { width: 200, height: 100 });
+  build.comp('Main', { layers: [footageLayer(place, { name: 'Place', groups: [masks] })] });
+  const { result, project } = await bindIn(context, build, { operations: [footage(file)] });
+  assert.ok(result.ok, JSON.stringify(result));
+  assert.deepEqual(propertyIn(layerIn(project, 'Main', 'Place'), 'ADBE Mask Shape').value, {
+    shape: 'rectangle',
+    size: [200, 100],
+  });
+});
+
+test('time remapping of what is replaced is switched off, with a warning, unless time is kept', async (context) => {
+  const directory = temporaryDirectory(context);
+  const file = wavFile(join(directory, 'new.wav'), 1);
+  const remapped = async (time: FootageOperation['time']) => {
+    const build = new ProjectBuilder();
+    const place = build.placeholder('place', { duration: 5 });
+    build.comp('Main', { layers: [footageLayer(place, { name: 'Place', timeRemapEnabled: true })] });
+    const { result, project } = await bindIn(context, build, { operations: [footage(file, { time })] });
+    assert.ok(result.ok, JSON.stringify(result));
+    return [layerIn(project, 'Main', 'Place').timeRemapEnabled, result.warnings.length] as const;
+  };
+  assert.deepEqual(await remapped('trim'), [false, 1]);
+  assert.deepEqual(await remapped('keep'), [true, 0]);
+});
+
+test('an expression that places the picture is left, with a warning', async (context) => {
+  const directory = temporaryDirectory(context);
+  const file = pngFile(join(directory, 'new.png'), 400, 200);
+  const build = new ProjectBuilder();
+  const layer = footageLayer(build.placeholder('place', { width: 200, height: 100 }), {
+    name: 'Place',
+    scale: [100, 100, 100],
+  });
+  propertyIn(layer, 'ADBE Scale').expression = 'value * 0.5';
+  build.comp('Main', { layers: [layer] });
+  const { result, project } = await bindIn(context, build, { operations: [footage(file)] });
+  assert.ok(result.ok, JSON.stringify(result));
+  const scale = propertyIn(layerIn(project, 'Main', 'Place'), 'ADBE Scale');
+  assert.deepEqual([scale.value, scale.expression], [[50, 50, 100], 'value * 0.5']);
+  assert.match(result.warnings.join(), /an expression sets "Scale"/);
 });
