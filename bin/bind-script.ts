@@ -73,8 +73,8 @@ function nameOf(node: AnyNode): string {
 
 /**
  * ECMAScript 3, ASCII, every name of the top level once. Nothing that evaluates text; and none of what ExtendScript is
- * known to read differently: a conditional within a conditional, and && beside || without parentheses
- * (https://github.com/Adobe-CEP/CEP-Resources, ExtendScript notes; unverified here, and easy to do without).
+ * said to read differently: a conditional within a conditional, and && beside || without parentheses. That is not verified
+ * here; both are easy to do without.
  */
 function checkScript(script: string): void {
   const odd = /[^\n\x20-\x7e]/.exec(script);

@@ -81,7 +81,7 @@ function fitsAt(
   return rectangle.width <= room.width + TEXT_TOLERANCE && rectangle.height <= room.height + TEXT_TOLERANCE;
 }
 
-/** Whether a box stays where it is when its size changes is not documented; its place can be set from version 24 on. */
+/** Whether a box stays where it is when its size changes is not documented, nor from which version its place can be set. */
 function restorePosition(document: TextDocument, designed: TextDocument): void {
   var place = designed.boxTextPos;
   if (!place || (document.boxTextPos[0] === place[0] && document.boxTextPos[1] === place[1])) return;
