@@ -2,7 +2,7 @@
  * The stand-in for `AfterFX`: `AfterFX [-m] [-noui] -r script.jsx`, or `-s "code"`. Runs the script as After Effects would,
  * on the object model. Like the real program it stays open until the script calls `app.quit()`; its exit code is `app.exitCode`.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AfterFxConfig, readAfterFxConfig } from './afterfx-config.ts';
@@ -115,7 +115,10 @@ function strike(fault: Fault | null): void {
 
 /** Writes what it shows to the file "dialog" of the installation, and waits as a modal dialog does. */
 function showDialog(installDir: string, title: string, text: string): never {
-  writeFileSync(join(installDir, 'dialog'), `${title}\n${text}\n`);
+  // At once: who waits for the file reads it as soon as it is there.
+  const part = join(installDir, `dialog.${process.pid}`);
+  writeFileSync(part, `${title}\n${text}\n`);
+  renameSync(part, join(installDir, 'dialog'));
   return hangForever();
 }
 
