@@ -82,7 +82,7 @@ export async function openSession(options: {
 }
 
 /** Sessions of this node but `own`, running or left behind. */
-export async function readSessions(directory: string, own?: string): Promise<SessionEntry[]> {
+async function readSessions(directory: string, own: string): Promise<SessionEntry[]> {
   const found: SessionEntry[] = [];
   for (const name of await readdir(directory).catch(() => [])) {
     const id = /^(\d+-[\w-]+)\.json$/.exec(name)?.[1];
