@@ -16,7 +16,10 @@ export async function movieTail(path: string): Promise<MovieTail | null> {
   const { size } = await file.stat();
   const head = await read(file, 0, Math.min(size, MAX_HEADER));
   if (head.length < 12) return null;
-  if (head.toString('latin1', 8, 12) !== 'AVI ') return { kind: 'file', path, hasAlpha: true };
+  if (head.toString('latin1', 8, 12) !== 'AVI ') {
+    const isOpen = isIsoMedia(head) && !(await hasIndex(file, size));
+    return isOpen ? null : { kind: 'file', path, hasAlpha: true };
+  }
   // The list of frames, after `LIST` and its length.
   const movi = head.indexOf('movi', 12, 'latin1');
   if (movi < 0) return null;
@@ -28,6 +31,25 @@ export async function movieTail(path: string): Promise<MovieTail | null> {
   bytes.writeUInt32LE(0, 4);
   bytes.writeUInt32LE(0, movi - 4);
   return { kind: 'avi', bytes, hasAlpha: false };
+}
+
+/** QuickTime and MP4: files of atoms, each with its length and type (ISO/IEC 14496-12, 4.2). */
+function isIsoMedia(head: Buffer): boolean {
+  return ['ftyp', 'moov', 'mdat', 'wide', 'free', 'skip'].includes(head.toString('latin1', 4, 8));
+}
+
+/** Whether the atom is there that says where the frames are: it is looked for here because that costs no process. */
+async function hasIndex(file: FileHandle, size: number): Promise<boolean> {
+  for (let at = 0, atoms = 0; at + 8 <= size && atoms < 1000; atoms += 1) {
+    const head = await read(file, at, 16);
+    const short = head.length < 8 ? 0 : head.readUInt32BE(0);
+    // 1: the length follows, in 64 bits; 0: to the end of the file, so nothing comes after it.
+    const length = short === 1 && head.length === 16 ? Number(head.readBigUInt64BE(8)) : short;
+    if (length < 8) return false;
+    if (head.toString('latin1', 4, 8) === 'moov') return at + length <= size;
+    at += length;
+  }
+  return false;
 }
 
 /** Room for two uncompressed frames, so that one is whole wherever the file ends. */

@@ -35,15 +35,17 @@ export interface ExpectedOutput {
 
 /**
  * Reads a media file to its end: counts frames by packet and decodes the key frames, so that a file that was cut off or
- * overwritten is found, at a small part of the cost of decoding it all. With ffprobe, else node-av.
+ * overwritten is found, at a small part of the cost of decoding it all. With ffprobe, else node-av; `first` the other
+ * one, for a file that a program of this task has just finished.
  * Throws MEDIA_INVALID (no media file), FFMPEG_MISSING (neither is here), ABORTED.
  */
 export async function probeMedia(
   path: string,
   settings: Pick<MediaSettings, 'ffmpegPath'>,
   signal?: AbortSignal,
+  first: 'ffprobe' | 'node-av' = 'ffprobe',
 ): Promise<MediaInfo> {
-  return probe(path, settings, signal, 'ffprobe');
+  return probe(path, settings, signal, first);
 }
 
 /**

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { run } from '../../src/lib/exec.ts';
 import type { EncoderName } from '../../src/media/encoder.ts';
 import { findFfmpeg } from '../../src/media/ffmpeg.ts';
+import { movieTail } from '../../src/media/movie-tail.ts';
 import { loadNodeAv } from '../../src/media/node-av.ts';
 import { parsePicture, pictureFault } from '../../src/media/picture-file.ts';
 import { movieFrameToJpeg, pictureToJpeg } from '../../src/media/picture-to-jpeg.ts';
@@ -136,6 +137,29 @@ test('what is missing, empty, unwritten or no picture is said so', async (contex
   assert.equal(await fault('a.png', ''), 'is empty');
   assert.match((await fault('b.png', Buffer.alloc(4096))) ?? '', /begins with zeros \(4096 bytes\)/);
   assert.equal(await fault('c.png', 'Not a picture'), 'is no PNG, TIFF, JPEG or PSD picture');
+});
+
+test('a QuickTime or MP4 file without its index is not worth starting a program for', {
+  skip,
+}, async (context) => {
+  const path = join(temporaryDirectory(context), 'movie.mp4');
+  await ffmpeg(['-f', 'lavfi', '-i', 'testsrc=s=64x36:r=25', '-frames:v', '20', path]);
+  assert.deepEqual(await movieTail(path), { kind: 'file', path, hasAlpha: true });
+  const bytes = readFileSync(path);
+  for (const length of [0, 7, 20, 100, bytes.indexOf('moov'), bytes.length - 1]) {
+    writeFileSync(path, bytes.subarray(0, length));
+    assert.equal(await movieTail(path), null, `${length} bytes`);
+  }
+  // Lengths that lead nowhere, or round and round.
+  for (const length of [0, 1, 7, 8, 0xffffffff]) {
+    const damaged = Buffer.alloc(5000);
+    for (let at = 0; at + 8 <= damaged.length; at += 8) {
+      damaged.writeUInt32BE(length, at);
+      damaged.write('free', at + 4, 'latin1');
+    }
+    writeFileSync(path, damaged);
+    assert.equal(await movieTail(path), null, `atoms of ${length} bytes`);
+  }
 });
 
 for (const name of ['ffmpeg', 'node-av'] as const) {
