@@ -2,10 +2,8 @@
  * How large a text is: advances of its characters without kerning, as render/draw-text.ts sets them. A font that the
  * installation has no file for is measured as the one drawn in its place: Noto Sans Mono of CanvasKit, 0.6 em wide.
  */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import type { Font } from 'fontkit';
 import type { SimText } from '../sim-project.ts';
+import { type FontMetrics, readFontMetrics } from './font-metrics.ts';
 
 export interface TextRect {
   readonly top: number;
@@ -27,8 +25,8 @@ export function measureText(text: SimText, fontFile: (postScriptName: string) =>
     Array.from(line).reduce((sum, character) => sum + advance(font, character) * em + tracking, 0);
   const lines = splitLines(text, widthOf);
   const leading = text.leading > 0 ? text.leading : em * 1.2;
-  const ascent = (font ? font.ascent / font.unitsPerEm : ASCENT) * em;
-  const descent = (font ? -font.descent / font.unitsPerEm : DESCENT) * em;
+  const ascent = (font?.ascent ?? ASCENT) * em;
+  const descent = (font?.descent ?? DESCENT) * em;
   const first = text.box ? text.box.pos[1] + ascent : 0;
   const bottom = text.box ? text.box.pos[1] + text.box.size[1] : Number.POSITIVE_INFINITY;
   const shown = lines.filter((_, index) => first + index * leading <= bottom);
@@ -64,22 +62,15 @@ function splitLines(text: SimText, widthOf: (line: string) => number): string[] 
   });
 }
 
-function advance(font: Font | null, character: string): number {
-  if (!font) return ADVANCE;
-  return font.glyphForCodePoint(character.codePointAt(0) ?? 0).advanceWidth / font.unitsPerEm;
+function advance(font: FontMetrics | null, character: string): number {
+  return font?.advance(character.codePointAt(0) ?? 0) ?? ADVANCE;
 }
 
-const opened = new Map<string, Font | null>();
+const opened = new Map<string, FontMetrics>();
 
-/** Loaded when the first text is measured: most scripts measure none, and the library takes its time. */
-function openFont(file: string | null): Font | null {
+function openFont(file: string | null): FontMetrics | null {
   if (file === null) return null;
-  let font = opened.get(file);
-  if (font === undefined) {
-    const { create } = createRequire(import.meta.url)('fontkit') as typeof import('fontkit');
-    const made = create(readFileSync(file));
-    font = 'fonts' in made ? (made.fonts[0] ?? null) : made;
-    opened.set(file, font);
-  }
+  const font = opened.get(file) ?? readFontMetrics(file);
+  opened.set(file, font);
   return font;
 }

@@ -6,6 +6,7 @@ type Points = [number, number][];
 export class Shape {
   #shape: SimShape['shape'];
   #closed = true;
+  #isPath = false;
   #vertices: Points = [];
   #inTangents: Points = [];
   #outTangents: Points = [];
@@ -13,8 +14,9 @@ export class Shape {
   constructor(data: SimShape | null = null) {
     this.#shape = data?.shape ?? 'rectangle';
     if (!data) return;
+    this.#isPath = data.vertices !== undefined;
     const [x, y] = [data.size[0] / 2, data.size[1] / 2];
-    this.#vertices = [
+    this.#vertices = data.vertices ?? [
       [-x, -y],
       [x, -y],
       [x, y],
@@ -33,6 +35,7 @@ export class Shape {
   }
   set vertices(points: unknown) {
     this.#vertices = points as Points;
+    this.#isPath = true;
   }
   get inTangents(): Points {
     return this.#inTangents;
@@ -47,12 +50,19 @@ export class Shape {
     this.#outTangents = points as Points;
   }
 
-  /** Its bounds: more of a path is not described. */
+  /** Its bounds, and the corners of a path that a script gave; no curves. */
   _toData(): SimShape {
     const extent = (at: 0 | 1) => {
       const parts = this.#vertices.map((point) => point[at]);
       return Math.max(0, ...parts) - Math.min(0, ...parts);
     };
-    return { shape: this.#shape, size: [extent(0), extent(1)] };
+    // Around the origin the size says it all. Arrays of scripts belong to another realm.
+    const middle = (at: 0 | 1) => this.#vertices.reduce((sum, point) => sum + point[at], 0);
+    const isOff = Math.abs(middle(0)) > 1e-6 || Math.abs(middle(1)) > 1e-6;
+    const corners =
+      this.#isPath && isOff
+        ? { vertices: Array.from(this.#vertices, ([x, y]): [number, number] => [x, y]) }
+        : {};
+    return { shape: this.#shape, size: [extent(0), extent(1)], ...corners };
   }
 }
