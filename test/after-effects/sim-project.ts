@@ -134,4 +134,6 @@ export interface SimText {
 export interface SimShape {
   shape: 'rectangle' | 'ellipse';
   size: [number, number];
+  /** Corners of a path that a script made, in the coordinates of its layer. */
+  vertices?: [number, number][];
 }

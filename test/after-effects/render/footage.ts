@@ -25,7 +25,7 @@ export class FootagePictures {
       images = this.#load(path, footage);
       this.#known.set(path, images);
     }
-    const index = footage.duration === 0 ? 0 : Math.floor(time * VIDEO_FPS + 1e-6);
+    const index = footage.duration === 0 ? 0 : Math.floor(loopedTime(footage, time) * VIDEO_FPS + 1e-6);
     return images[Math.min(images.length - 1, Math.max(0, index))] ?? null;
   }
 
@@ -70,6 +70,11 @@ export class FootagePictures {
     }
     return images;
   }
+}
+
+/** Time in the file: footage that is looped starts over, so many times. */
+export function loopedTime({ duration, loop = 1 }: SimFootage, time: number): number {
+  return loop > 1 && time >= 0 && time < duration * loop - 1e-6 ? (time + 1e-9) % duration : time;
 }
 
 /** Whether footage is where the project says. */

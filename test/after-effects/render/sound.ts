@@ -1,8 +1,8 @@
 /** The sound of a composition: its audio layers, added up. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import type { SimComp, SimLayer, SimProject } from '../sim-project.ts';
-import { isFile } from './footage.ts';
+import type { SimComp, SimFootage, SimLayer, SimProject } from '../sim-project.ts';
+import { isFile, loopedTime } from './footage.ts';
 import { findProperty, groupOf, numbersAt, sourceTime } from './properties.ts';
 
 /** Of everything that is written. */
@@ -46,12 +46,12 @@ function addComp(project: SimProject, comp: SimComp, mix: Mix, depth: number): v
       const inner = { ...mix, origin, from: from - layer.startTime, to: to - layer.startTime };
       addComp(project, item, inner, depth + 1);
     } else if (item.type === 'footage' && item.hasAudio && item.source.kind === 'file') {
-      addFile(item.source.path, layer, { ...mix, origin, from, to });
+      addFile(item.source.path, item, layer, { ...mix, origin, from, to });
     }
   }
 }
 
-function addFile(path: string, layer: SimLayer, mix: Mix): void {
+function addFile(path: string, footage: SimFootage, layer: SimLayer, mix: Mix): void {
   const samples = decodeSound(path);
   /** Where time 0 of the layer's composition lies in the sum. */
   const zero = Math.round((mix.origin - layer.startTime) * SOUND_RATE);
@@ -64,7 +64,7 @@ function addFile(path: string, layer: SimLayer, mix: Mix): void {
     // A level per 10 ms is fine enough.
     if (levels && (at - first) % 480 === 0)
       gains = numbersAt(levels, { time, width: 0, height: 0 }, [0, 0]).map((decibel) => 10 ** (decibel / 20));
-    const source = Math.floor(sourceTime(layer, time) * SOUND_RATE + 1e-6);
+    const source = Math.floor(loopedTime(footage, sourceTime(layer, time)) * SOUND_RATE + 1e-6);
     if (source < 0 || source * 2 + 1 >= samples.length) continue;
     for (const channel of [0, 1]) {
       const to = at * 2 + channel;

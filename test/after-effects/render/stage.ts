@@ -10,6 +10,7 @@ import { FootagePictures } from './footage.ts';
 import {
   findProperty,
   groupOf,
+  isShape,
   isText,
   numbersAt,
   type PropertyTime,
@@ -136,10 +137,24 @@ export class Stage {
       paint.setColorFilter(this.#kit.ColorFilter.MakeBlend(color, this.#kit.BlendMode.SrcIn));
     }
     canvas.saveLayer(paint);
+    this.#clipToMasks(canvas, layer, at);
     this.#drawContent(canvas, layer, at);
     canvas.restore();
     paint.delete();
     canvas.restore();
+  }
+
+  /** Paths of straight lines, all of them together; other masks and modes are not played. */
+  #clipToMasks(canvas: Canvas, layer: SimLayer, at: PropertyTime): void {
+    for (const mask of groupOf(layer, 'ADBE Mask Parade')) {
+      const value = valueAt(findProperty(mask.children, 'ADBE Mask Shape'), at);
+      if (!isShape(value) || !value.vertices || mask.enabled === false) continue;
+      const builder = new this.#kit.PathBuilder();
+      builder.addPolygon(value.vertices.flat(), true);
+      const path = builder.detachAndDelete();
+      canvas.clipPath(path, this.#kit.ClipOp.Intersect, true);
+      path.delete();
+    }
   }
 
   #drawContent(canvas: Canvas, layer: SimLayer, at: PropertyTime): void {

@@ -408,4 +408,35 @@ test('a video moves, and what is remapped in time starts over', async (t) => {
   assert.ok((await left('00')) > 200, 'the bar is at the left');
   assert.ok((await left('09')) < 50, 'it has moved');
   assert.ok((await left('11')) > 200, 'it is back');
+  layer.timeRemapEnabled = false;
+  video.loop = 2;
+  const vertices: [number, number][] = [
+    [0, 0],
+    [64, 0],
+    [64, 24],
+    [0, 24],
+  ];
+  layer.properties.push({
+    name: 'Masks',
+    matchName: 'ADBE Mask Parade',
+    children: [
+      {
+        name: 'Mask 1',
+        matchName: 'ADBE Mask Atom',
+        children: [
+          {
+            name: 'Mask Path',
+            matchName: 'ADBE Mask Shape',
+            valueType: 'shape',
+            value: { shape: 'rectangle', size: [64, 24], vertices },
+          },
+        ],
+      },
+    ],
+  });
+  writeProject(join(dir, 'project.aep'), build.project);
+  await run(dir, args('f_[##].png', 'PNG Sequence'));
+  assert.ok((await left('10')) > 200, 'it is looped');
+  assert.ok((await left('19')) < 50, 'and moves on');
+  assert.deepEqual((await pngPixel(join(dir, 'f_10.png'), 10, 30)).slice(0, 3), [0, 0, 0], 'masked out');
 });
