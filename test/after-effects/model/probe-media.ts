@@ -41,7 +41,8 @@ function probeOther(path: string): Media | null {
   };
   const video = streams.find(({ codec_type }) => codec_type === 'video');
   const hasAudio = streams.some(({ codec_type }) => codec_type === 'audio');
-  if (!format || (!video && !hasAudio)) return null;
+  // Of what has only the name of a picture, ffprobe knows no size.
+  if (!format || (video && !video.width) || (!video && !hasAudio)) return null;
   const isStill = STILLS.test(format.format_name ?? '');
   return {
     width: video?.width ?? 0,
