@@ -102,7 +102,7 @@ test('a manifest that fits its project has no findings', async () => {
     '{ to: text, input: title, layer: Card/Both }',
     '{ to: text, input: title, layer: Inner/Both }',
     '{ to: text, input: title, layer: Card/Inner/Deep }',
-    '{ to: text, input: title, composition: Card, layer: Deep }',
+    '{ to: text, input: title, composition: Card, layer: Inner/Deep }',
     '{ to: text, input: title, layer: 7 }',
     '{ to: text, input: title, composition: Inner, layer: Deep }',
     '{ to: footage, input: photo, layer: Logo }',

@@ -110,13 +110,15 @@ export class ProjectIndex {
   }
 
   /**
-   * A layer of the composition that the address names, or else of the rendered one: by number, by name, by "Precomp/Layer"; what
-   * is not there is looked for in the compositions within.
+   * A layer of the composition that the address names, or else of the rendered one: by number; by name, which of the rendered one
+   * is looked for in the compositions within as well; by "Precomp/Layer".
    */
   findLayer(main: AepComposition, { composition, layer }: LayerAddress): Lookup<PlacedLayer> {
     const where = composition === undefined ? { found: main } : this.findComposition(composition);
     if ('problem' in where) return where;
-    return typeof layer === 'number' ? layerAt(where.found, layer) : this.#layerNamed(where.found, layer);
+    if (typeof layer === 'number') return layerAt(where.found, layer);
+    const within = this.within(where.found);
+    return this.#layerNamed(where.found, composition === undefined ? within : within.slice(0, 1), layer);
   }
 
   #findItem<T extends AepItem>(name: string, items: readonly T[], what: string): Lookup<T> {
@@ -134,40 +136,51 @@ export class ProjectIndex {
     return { code, problem: `the project has no ${what} ${quoted(name)}${meant(name, names)}` };
   }
 
-  #layerNamed(outer: AepComposition, name: string): Lookup<PlacedLayer> {
-    const tree = this.within(outer);
-    const parts = name.split('/').length > MOST_PARTS ? 0 : MOST_PARTS;
-    let matches = this.#placesIn(outer, name, parts);
-    if (matches.length === 0) {
-      matches = tree.slice(1).flatMap((composition) => this.#placesIn(composition, name, parts));
-    }
+  #layerNamed(outer: AepComposition, scope: readonly AepComposition[], name: string): Lookup<PlacedLayer> {
+    let matches = this.#layersCalled(outer, name);
+    if (matches.length === 0) matches = scope.slice(1).flatMap((inner) => this.#layersCalled(inner, name));
+    if (matches.length === 0 && name.split('/').length <= MOST_PARTS)
+      matches = this.#layersByPath(outer, name);
     // A composition that is shown twice is reached twice.
     const different = [...new Map(matches.map((match) => [match.layer, match])).values()];
     const [found] = different;
     if (found && different.length === 1) return { found };
     const code = 'AE_LAYER_NOT_FOUND';
     if (found) return { code, problem: ambiguous(name, different) };
-    const have = tree.length > 1 ? 'and those in it have' : 'has';
-    const names = tree.flatMap((composition) => [...this.#namesIn(composition).keys()]);
+    const have = scope.length > 1 ? 'and those in it have' : 'has';
+    const names = scope.flatMap((composition) => [...this.#namesIn(composition).keys()]);
     const problem = `composition ${quoted(outer.name)} ${have} no layer ${quoted(name)}${meant(name, names)}`;
     return { code, problem };
   }
 
-  /** Layers of that name; if there is none, those that "Precomp/Layer" leads to, by the layer's name or the composition's. */
-  #placesIn(composition: AepComposition, name: string, parts: number): PlacedLayer[] {
-    const own = this.#namesIn(composition).get(name) ?? [];
-    if (own.length > 0 || parts === 0) return own.map((layer) => ({ composition, layer }));
-    const places: PlacedLayer[] = [];
-    for (let slash = name.indexOf('/'); slash >= 0; slash = name.indexOf('/', slash + 1)) {
-      const [first, rest] = [name.slice(0, slash), name.slice(slash + 1)];
-      const inner = new Set<AepComposition>();
-      for (const layer of composition.layers) {
-        const shown = this.compositionOf(layer);
-        if (shown && (layer.name === first || shown.name === first)) inner.add(shown);
+  #layersCalled(composition: AepComposition, name: string): PlacedLayer[] {
+    return (this.#namesIn(composition).get(name) ?? []).map((layer) => ({ composition, layer }));
+  }
+
+  /** "Precomp/Layer": layers of the compositions that a layer or a composition within leads to. */
+  #layersByPath(outer: AepComposition, path: string): PlacedLayer[] {
+    const matches: PlacedLayer[] = [];
+    for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
+      const [first, rest] = [path.slice(0, slash), path.slice(slash + 1)];
+      for (const inner of this.#compositionsCalled(outer, first)) {
+        const named = this.#layersCalled(inner, rest);
+        matches.push(...(named.length > 0 || inner === outer ? named : this.#layersByPath(inner, rest)));
       }
-      for (const shown of inner) places.push(...this.#placesIn(shown, rest, parts - 1));
     }
-    return places;
+    return matches;
+  }
+
+  /** Compositions within, by their own name or by that of a layer that shows them. */
+  #compositionsCalled(outer: AepComposition, name: string): ReadonlySet<AepComposition> {
+    const found = new Set<AepComposition>();
+    for (const composition of this.within(outer)) {
+      if (composition.name === name) found.add(composition);
+      for (const layer of this.#namesIn(composition).get(name) ?? []) {
+        const shown = this.compositionOf(layer);
+        if (shown) found.add(shown);
+      }
+    }
+    return found;
   }
 
   #namesIn(composition: AepComposition): ReadonlyMap<string, readonly AepLayer[]> {
