@@ -77,8 +77,11 @@ export async function benchAfterEffects(
   return figures;
 }
 
-function startAgent(farm: Farm, installation: string): Promise<AgentProcess> {
-  return farm.startAgent('worker', { AE_PATH: installation });
+/** An agent that is ready to claim: what it does at its start is no cost of a job. */
+async function startAgent(farm: Farm, installation: string): Promise<AgentProcess> {
+  const agent = await farm.startAgent('worker', { AE_PATH: installation });
+  await agent.waitFor(/agent\.registered/);
+  return agent;
 }
 
 /** A project of one text that is in the middle of a small picture. */
@@ -141,7 +144,7 @@ async function oneJob({ client, url }: Farm): Promise<Times> {
 }
 
 /** Milliseconds from the start to the end of AfterFX and aerender, by the times in the engine's log. */
-export function timeIn(log: string): number {
+function timeIn(log: string): number {
   let total = 0;
   let startedAt: number | undefined;
   for (const line of log.split('\n')) {
