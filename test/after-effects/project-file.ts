@@ -3,7 +3,7 @@
  * the description that the stand-ins work on, in JSON. Real files have an XMP packet there.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { posix, win32 } from 'node:path';
+import { dirname, join, posix, win32 } from 'node:path';
 import {
   aepFile,
   compositionItem,
@@ -79,7 +79,7 @@ function movedPath(file: string, savedAs: string, now: string): string | null {
   const paths = /^[a-z]:[\\/]|^\\\\/i.test(savedAs) ? win32 : posix;
   const relative = paths.relative(paths.dirname(savedAs), file);
   if (paths.isAbsolute(relative)) return null;
-  return posix.join(posix.dirname(now), ...relative.split(paths.sep));
+  return join(dirname(now), ...relative.split(paths.sep));
 }
 
 function itemsIn(project: SimProject, parent: number | null): Buffer[] {

@@ -1,5 +1,6 @@
 /** Items of the project panel. */
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { ScriptFile } from '../script-host/script-file.ts';
 import type { SimComp, SimFolder, SimFootage, SimItem } from '../sim-project.ts';
 import { aeError, badParameter, badValue, numberFor } from './ae-error.ts';
@@ -344,7 +345,7 @@ export class FootageItem extends AVItem {
   replace(file: unknown): void {
     const { path, media, name } = importable(file, 'replace');
     const footage = this._footage;
-    const hadFileName = footage.source.kind === 'file' && footage.source.path.endsWith(`/${footage.name}`);
+    const hadFileName = footage.source.kind === 'file' && basename(footage.source.path) === footage.name;
     footage.source = { kind: 'file', path };
     Object.assign(footage, media);
     delete footage.loop;
