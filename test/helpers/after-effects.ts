@@ -11,7 +11,10 @@ import { pngOf } from './picture-files.ts';
 import { renderRequest, temporaryDirectory } from './render-request.ts';
 
 /** A font that is in the repository. */
-const FONT = join(import.meta.dirname, '../../templates/video/audio-visualiser/fonts/Inter-Medium.otf');
+export const FONT = join(
+  import.meta.dirname,
+  '../../templates/video/audio-visualiser/fonts/Inter-Medium.otf',
+);
 const FONTS = [{ postScriptName: 'Inter-Medium', file: FONT }];
 
 /** Short, so that what hangs costs a test seconds. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { aerenderEngine } from '../../src/engines/aerender/aerender-engine.ts';
@@ -8,6 +8,7 @@ import { FlatrenderError } from '../../src/lib/errors.ts';
 import { probeMedia } from '../../src/media/probe.ts';
 import { footageLayer } from '../after-effects/project-builder.ts';
 import {
+  FONT,
   filesIn,
   GREETING,
   greetingManifest,
@@ -18,7 +19,7 @@ import {
 import { colorAt, decodeFrames, difference, type Pixels } from '../helpers/decode-frames.ts';
 import { failureOf } from '../helpers/failure-of.ts';
 import { pngOf, wavOf } from '../helpers/picture-files.ts';
-import { recordingContext } from '../helpers/render-request.ts';
+import { recordingContext, temporaryDirectory } from '../helpers/render-request.ts';
 
 const none = { ffmpegPath: '' };
 const TITLE = { left: 0, top: 0, right: 1, bottom: 0.5 };
@@ -106,6 +107,40 @@ test('every container, size and frame rate gets what it asks for', async (contex
     assert.ok(frame);
     assert.ok(near(colorAt(frame, 0.5, 0.03), [0, 255, 0]), 'the background above the picture');
   }
+});
+
+for (const language of ['de', 'es'] as const) {
+  test(`an After Effects that speaks ${language} renders with exact progress`, async (context) => {
+    const place = studio(context, { simulator: { language } });
+    const { context: told, progress } = recordingContext();
+    const result = await aerenderEngine.render(place.request(), told);
+    assert.equal(result.frames, GREETING.frames);
+    const steps = progress.filter(({ phase }) => phase === 'render').map(({ frame }) => frame);
+    assert.deepEqual([steps[0], steps.at(-1)], [0, GREETING.frames]);
+    assert.ok(new Set(steps).size > GREETING.frames / 2, 'it moves frame by frame');
+  });
+}
+
+test('a font of the bundle is there for the task, and gone afterwards', async (context) => {
+  const home = temporaryDirectory(context);
+  const before = process.env.XDG_DATA_HOME;
+  process.env.XDG_DATA_HOME = home;
+  context.after(() => {
+    if (before === undefined) delete process.env.XDG_DATA_HOME;
+    else process.env.XDG_DATA_HOME = before;
+  });
+  // This After Effects has no font of its own that the project asks for.
+  const place = studio(context, { simulator: { fonts: [] } });
+  const fails = await failureOf(aerenderEngine.render(place.request(), recordingContext().context));
+  assert.equal(fails.code, 'AE_MISSING_FONT');
+  assert.match(fails.message, /Inter-Medium/);
+  copyFileSync(FONT, join(place.bundleDir, 'Inter.otf'));
+  const fonts = [{ file: 'Inter.otf', names: ['Inter-Medium'] }];
+  const request = place.request({ manifest: greetingManifest({ engine: { fonts } }) });
+  const { context: told, lines } = recordingContext();
+  assert.equal((await aerenderEngine.render(request, told)).frames, GREETING.frames);
+  assert.match(lines.join('\n'), /font Inter-Medium: /);
+  assert.deepEqual(filesIn(home), []);
 });
 
 test('a still is the frame at its instant, by the numbers that After Effects shows', async (context) => {

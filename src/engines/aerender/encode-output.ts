@@ -1,6 +1,5 @@
 /** From rendered frames or a rendered movie to the verified output file. */
 import { join } from 'node:path';
-import type { Clock } from '../../lib/clock.ts';
 import { encodedSize } from '../../media/encoder.ts';
 import { finishOutput, type MediaInfo, verifyOutput } from '../../media/probe.ts';
 import { remux } from '../../media/remux.ts';
@@ -25,7 +24,6 @@ export interface EncodeOptions {
   readonly request: RenderRequest;
   readonly context: RenderContext;
   readonly log: { say(line: string): void };
-  readonly clock: Clock;
   /** A frame is done, so that the watchdog knows. */
   readonly onFrame: () => void;
   /** Aborted by the engine's abort, and when the encoder hangs. */
@@ -46,9 +44,8 @@ export async function encodeOutput(rendered: Rendered, options: EncodeOptions): 
     fps: output.fps,
     hasAudio: rendered.hasAudio,
   };
-  let lastAt = options.clock.now();
-  let lastFrame = 0;
-  context.onProgress({ phase: 'encode', frame: 0, frames, fps: null });
+  // All frames are there: a bar that began anew would say that they are not.
+  context.onProgress({ phase: 'encode', frame: frames, frames, fps: null });
   if (await isFinal(rendered, expected, options)) {
     log.say('the movie is what was asked for: copied, not encoded again');
     const container = output.container === 'mov' ? 'mov' : 'mp4';
@@ -64,13 +61,7 @@ export async function encodeOutput(rendered: Rendered, options: EncodeOptions): 
       settings,
       signal,
       onLog: (line) => log.say(line),
-      onProgress({ frame }) {
-        const now = options.clock.now();
-        const fps = now > lastAt ? Math.round(((frame - lastFrame) * 10_000) / (now - lastAt)) / 10 : null;
-        if (frame > lastFrame) options.onFrame();
-        [lastAt, lastFrame] = [now, Math.max(lastFrame, frame)];
-        context.onProgress({ phase: 'encode', frame: Math.min(frame, frames), frames, fps });
-      },
+      onProgress: tellTenths(frames, options),
     });
   }
   context.onProgress({ phase: 'verify', frame: frames, frames, fps: null });
@@ -83,6 +74,18 @@ export async function encodeOutput(rendered: Rendered, options: EncodeOptions): 
     ...size,
     codec,
     sizeBytes,
+  };
+}
+
+/** A line for every tenth, so that whoever follows the log knows that it goes on; every frame for the watchdog. */
+function tellTenths(frames: number, { log, onFrame }: EncodeOptions): (progress: { frame: number }) => void {
+  let last = 0;
+  return ({ frame }) => {
+    if (frame <= last) return;
+    onFrame();
+    const tenth = (count: number): number => Math.floor((count * 10) / frames);
+    if (tenth(frame) > tenth(last)) log.say(`encoded ${Math.min(frame, frames)} of ${frames} frames`);
+    last = frame;
   };
 }
 

@@ -3,7 +3,7 @@ import type { RenderContext, RenderRequest, RenderResult } from '../engine.ts';
 import { mockEngine } from '../mock/mock-engine.ts';
 
 /** What the log says, so that nobody takes the pictures for a render. */
-export const MOCK_NOTICE = 'mock mode: AE_PATH is empty on this node; test pictures instead of After Effects';
+const MOCK_NOTICE = 'mock mode: AE_PATH is empty on this node; test pictures instead of After Effects';
 
 /** Whether this node only plays After Effects. */
 export function isMockMode(settings: RenderRequest['settings']): boolean {

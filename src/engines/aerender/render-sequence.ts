@@ -5,7 +5,7 @@ import { FlatrenderError } from '../../lib/errors.ts';
 import { pictureToJpeg } from '../../media/picture-to-jpeg.ts';
 import { extensionOf } from './output-modules.ts';
 import type { RenderStage } from './render-stage.ts';
-import { type AerenderRun, runAerender } from './run-aerender.ts';
+import { type AerenderRun, canResume, runAerender } from './run-aerender.ts';
 import { FRAME_PATTERN, type RunFrame, RunFrames } from './run-frames.ts';
 import { type FrameGap, SequenceFrames, type TakenIn } from './sequence-frames.ts';
 
@@ -13,7 +13,7 @@ import { type FrameGap, SequenceFrames, type TakenIn } from './sequence-frames.t
  * Launches that may fail in one attempt, as long as each brings at least one frame. A composition that crashes After
  * Effects every few frames would otherwise keep a node for hours; another node, another try.
  */
-export const MOST_FAILURES = 5;
+const MOST_FAILURES = 5;
 
 /** Renders all frames of the range. Throws the error of the first launch that brought nothing, or of the last. */
 export async function renderSequence(stage: RenderStage, outputModule: string): Promise<SequenceFrames> {
@@ -117,13 +117,5 @@ function failureOf(run: AerenderRun, taken: TakenIn, frames: SequenceFrames): Er
       hint: 'the disk of the node may be full or failing; the next attempt renders the frames anew',
       details: { expected: frames.count, found: frames.whole, faults: taken.faults.slice(0, 20) },
     },
-  );
-}
-
-/** What may go well when it is tried again at once; anything else fails here the same way again. */
-function canResume(error: Error): boolean {
-  return (
-    error instanceof FlatrenderError &&
-    ['AE_CRASHED', 'AE_HUNG', 'AE_SHORT_OUTPUT', 'AE_RENDER_FAILED', 'AE_LAUNCH_TIMEOUT'].includes(error.code)
   );
 }

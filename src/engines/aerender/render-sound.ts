@@ -6,18 +6,31 @@ import { probeMedia } from '../../media/probe.ts';
 import { GrowingFiles } from './growing-files.ts';
 import { extensionOf, soundModule } from './output-modules.ts';
 import type { RenderStage } from './render-stage.ts';
-import { runAerender } from './run-aerender.ts';
+import { canResume, runAerender } from './run-aerender.ts';
 
 /**
  * Renders the sound of the range. AE_OUTPUT_MODULE_NOT_FOUND when this After Effects has no template for it: a video
  * that is silent by accident must not be taken for a good one.
  */
 export async function renderSound(stage: RenderStage): Promise<string> {
-  const { workspace, range, settings, signal, log } = stage;
+  const { log, setting } = stage;
   const outputModule = soundModule({ wanted: null, available: stage.outputModules });
-  const directory = join(workspace, 'sound');
-  await mkdir(directory, { recursive: true });
   log.say(`rendering the sound with "${outputModule}"`);
+  try {
+    return await renderOnce(stage, outputModule, 'sound');
+  } catch (error) {
+    // The frames are there: not worth losing them over a crash.
+    if (!(error instanceof FlatrenderError) || !canResume(error)) throw error;
+    log.say(`${error.code}: ${error.message}; once more`);
+    await setting.sweep();
+    return await renderOnce(stage, outputModule, 'sound-again');
+  }
+}
+
+async function renderOnce(stage: RenderStage, outputModule: string, name: string): Promise<string> {
+  const { workspace, range, settings, signal } = stage;
+  const directory = join(workspace, 'sound', name);
+  await mkdir(directory, { recursive: true });
   let growing: GrowingFiles | undefined;
   try {
     const run = await runAerender({

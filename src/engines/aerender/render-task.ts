@@ -62,7 +62,13 @@ export async function renderTask(
       }
     },
   };
-  return await renderIn(setting, context);
+  try {
+    return await renderIn(setting, context);
+  } catch (error) {
+    // A program that crashed may have left another one that nothing leads to any more.
+    if (!context.signal.aborted) await setting.sweep();
+    throw error;
+  }
 }
 
 /** The flow itself, once it is clear what runs where. */
@@ -206,7 +212,6 @@ async function encode(
     request,
     context,
     log: surroundings.log,
-    clock,
     onFrame: () => watchdog.alive('output'),
     signal: AbortSignal.any([context.signal, hung.signal]),
   });

@@ -1,4 +1,5 @@
 /** One launch of aerender: its lines read, its phases watched, what is known about it kept. */
+import { FlatrenderError } from '../../lib/errors.ts';
 import type { Command } from '../../lib/exec.ts';
 import type { RenderEvidence, TroublePolicy } from './evidence.ts';
 import { failureOf, troubleIn } from './failures.ts';
@@ -109,4 +110,12 @@ function evidence(
     renderSettings: options.renderSettings,
     policy: options.policy,
   };
+}
+
+/** What may go well when it is tried again at once; anything else fails here the same way again. */
+export function canResume(error: Error): boolean {
+  return (
+    error instanceof FlatrenderError &&
+    ['AE_CRASHED', 'AE_HUNG', 'AE_SHORT_OUTPUT', 'AE_RENDER_FAILED', 'AE_LAUNCH_TIMEOUT'].includes(error.code)
+  );
 }

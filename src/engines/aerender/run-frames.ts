@@ -7,7 +7,7 @@ import type { PictureReading } from '../../media/picture.ts';
 import { readPicture } from '../../media/picture-file.ts';
 
 /** What `-output` names before the number. No digits: whatever the module adds, the first digits are the number. */
-export const FRAME_PREFIX = 'frame_';
+const FRAME_PREFIX = 'frame_';
 /** What After Effects replaces by the number of a frame; five digits last for 55 minutes at 30 fps, and it takes more. */
 export const FRAME_PATTERN = `${FRAME_PREFIX}[#####]`;
 
@@ -121,7 +121,7 @@ async function numbered(directory: string): Promise<{ number: number; path: stri
 }
 
 /** The number in a frame's name: `frame_00012.png`, `frame_[00012].png`, `frame_[#####]_00012.png`. */
-export function frameNumber(name: string): number | null {
+function frameNumber(name: string): number | null {
   if (!name.startsWith(FRAME_PREFIX)) return null;
   const digits = /^[^\d.]*(\d{1,12})/.exec(name.slice(FRAME_PREFIX.length))?.[1];
   return digits === undefined ? null : Number(digits);

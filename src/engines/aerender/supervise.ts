@@ -93,6 +93,7 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
   const cancels: (() => void)[] = [];
   running = watched(program.pid, { watchdog, clock, cancels }, () => stop.resolve({ lingered: true }));
   running.enter(options.phase);
+  let hasEnded = false;
   const onAbort = (): void => stop.reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
@@ -101,7 +102,10 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
     const close = options.onStart?.(running);
     if (close) cancels.push(close);
     cancels.push(lookRegularly(running, options, (dialog) => stop.resolve({ dialog })));
-    const ended = program.done.then((done): Partial<Outcome> => ({ ended: done }));
+    const ended = program.done.then((done): Partial<Outcome> => {
+      hasEnded = true;
+      return { ended: done };
+    });
     const how = await Promise.race([ended, stop.promise]);
     const outcome: Outcome = {
       ended: null,
@@ -116,7 +120,9 @@ export async function supervise(options: SuperviseOptions): Promise<Outcome> {
   } finally {
     signal.removeEventListener('abort', onAbort);
     for (const cancel of cancels) cancel();
-    await killTree(program.pid, signal.aborted ? ABORT_GRACE_MS : 2 * ABORT_GRACE_MS);
+    // Windows gives the id of a process that has ended to the next one.
+    if (!hasEnded || process.platform !== 'win32')
+      await killTree(program.pid, signal.aborted ? ABORT_GRACE_MS : 2 * ABORT_GRACE_MS);
     await program.done.catch(() => undefined);
   }
 }
