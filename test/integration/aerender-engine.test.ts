@@ -205,6 +205,36 @@ test('an output module that this After Effects lacks is told with those that it 
   assert.match(lines.join('\n'), /-OMtemplate Lossless /);
 });
 
+test('PNG is taken where there is a template for it; without one for sound there is no silent video', async (context) => {
+  const outputModules = ['Lossless', 'PNG Sequence'];
+  const place = studio(context, { simulator: { outputModules }, project: withSound });
+  const gif = greetingManifest({ outputs: [{ name: 'main', container: 'gif' }] });
+  const { context: told, lines } = recordingContext();
+  assert.equal((await aerenderEngine.render(place.request({ manifest: gif }), told)).frames, GREETING.frames);
+  assert.match(lines.join('\n'), /-OMtemplate 'PNG Sequence' /);
+  const error = await failureOf(aerenderEngine.render(place.request(), recordingContext().context));
+  assert.equal(error.code, 'AE_OUTPUT_MODULE_NOT_FOUND');
+  assert.match(
+    error.message,
+    /writes the sound alone \(WAV or AIFF\); there are: "Lossless", "PNG Sequence"/,
+  );
+});
+
+test('a crash during the sound costs none of the frames', async (context) => {
+  const place = studio(context, { project: withSound });
+  const { context: told, lines } = recordingContext();
+  const onLog = (line: string): void => {
+    if (/^rendering the sound/.test(line)) place.setFault('crash-at:50');
+    if (/; once more$/.test(line)) place.setFault(null);
+    told.onLog(line);
+  };
+  const result = await aerenderEngine.render(place.request(), { ...told, onLog });
+  assert.equal((await probeMedia(result.path, none)).hasAudio, true);
+  assert.match(lines.join('\n'), /AE_CRASHED: .*; once more/);
+  const launches = lines.flatMap((line) => /-OMtemplate '([^']*)'/.exec(line)?.[1] ?? []);
+  assert.deepEqual(launches, ['TIFF Sequence with Alpha', 'AIFF 48kHz', 'AIFF 48kHz']);
+});
+
 test('a layer that the project lacks is told with those that it has', async (context) => {
   const place = studio(context);
   const bind = [{ to: 'text', input: 'title', layer: 'titel' }];

@@ -36,7 +36,7 @@ export async function renderMovie(stage: RenderStage, outputModule: string): Pro
           clock: stage.clock,
           onGrowth(path) {
             program.alive('file');
-            previews.offer((until) => movieFrameToJpeg(path, { signal: until, settings }));
+            previews.offer((until) => movieFrameToJpeg(path, { ...stage.pictures, signal: until }));
           },
         });
         return () => growing?.stop();

@@ -85,7 +85,7 @@ async function renderGap(
             program.enter(whole >= gap.count ? 'encode' : 'frame');
             progress.filesDone(frames.whole + whole);
             stage.onProgress();
-            previews.offer((signal) => pictureToJpeg(path, { signal, settings: stage.settings }));
+            previews.offer((signal) => pictureToJpeg(path, { ...stage.pictures, signal }));
           },
         });
         return () => watching?.stop();
@@ -96,7 +96,7 @@ async function renderGap(
     const taken = await frames.takeIn(found, gap);
     const last = gap.start + gap.count - 1;
     if (taken.added > 0 && frames.has(last))
-      previews.offer((signal) => pictureToJpeg(frames.pathOf(last), { signal, settings: stage.settings }));
+      previews.offer((signal) => pictureToJpeg(frames.pathOf(last), { ...stage.pictures, signal }));
     return { run, taken };
   } finally {
     watching?.stop();

@@ -27,6 +27,8 @@ export interface RenderStage {
   readonly progress: RenderProgress;
   readonly previews: Previews;
   readonly settings: EngineSettings;
+  /** How previews are made. */
+  readonly pictures: { readonly settings: EngineSettings; readonly background: string };
   /** Templates of this After Effects. */
   readonly outputModules: readonly string[];
   /** Passes the progress on. */
@@ -72,6 +74,7 @@ export function renderStage(options: RenderStageOptions): RenderStage {
     progress,
     previews: options.previews,
     settings: request.settings,
+    pictures: { settings: request.settings, background: request.output.background },
     outputModules: bound.outputModules,
     onProgress() {
       context.onProgress({ phase: 'render', ...progress.snapshot() });

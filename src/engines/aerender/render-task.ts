@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { RenderContext, RenderRequest, RenderResult } from '../engine.ts';
-import { bindPhase } from './bind-phase.ts';
+import { type Bound, bindPhase } from './bind-phase.ts';
 import { findDialog } from './dialogs.ts';
 import { encodeOutput, type Rendered } from './encode-output.ts';
 import { type InstalledFonts, installFonts } from './fonts.ts';
@@ -23,6 +23,11 @@ import { openSession, withBindLock } from './session.ts';
 import type { TaskLog } from './task-log.ts';
 import type { TaskSetting } from './task-setting.ts';
 import { Watchdog, watchLimits } from './watchdog.ts';
+
+/** How often the log says that it waits, ms. */
+const WAITING_MS = 60_000;
+/** Longest that looking for leftovers may hold up an abort, ms. */
+const SWEEP_MS = 2_000;
 
 /** Renders. Throws AE_* and what encoding throws; leaves no process, and files only in the workspace. */
 export async function renderTask(
@@ -50,13 +55,13 @@ export async function renderTask(
       cpuMs: (pid) => treeCpuMs(pid, context.signal),
       blockedBy: (pid) => findDialog([pid], context.signal),
     },
-    async sweep() {
+    async sweep(signal = context.signal) {
       const { killStale: policy } = settings;
       try {
-        const ended = await killStale({ policy, installation, session, signal: context.signal });
+        const ended = await killStale({ policy, installation, session, signal });
         for (const { pid, name } of ended) log.say(`ended a leftover: ${name} (${pid})`);
       } catch (error) {
-        context.signal.throwIfAborted();
+        signal.throwIfAborted();
         // Where processes cannot be listed there may well be nothing to end.
         log.say(`cannot look for leftovers: ${error instanceof Error ? error.message : String(error)}`);
       }
@@ -66,7 +71,7 @@ export async function renderTask(
     return await renderIn(setting, context);
   } catch (error) {
     // A program that crashed may have left another one that nothing leads to any more.
-    if (!context.signal.aborted) await setting.sweep();
+    await endLeftovers(setting);
     throw error;
   }
 }
@@ -74,12 +79,12 @@ export async function renderTask(
 /** The flow itself, once it is clear what runs where. */
 async function renderIn(setting: TaskSetting, context: RenderContext): Promise<RenderResult> {
   const { request, settings, surroundings } = setting;
-  const { clock, log, signal } = surroundings;
+  const { clock, log } = surroundings;
   await setting.sweep();
   await using fonts = await fontsOf(setting);
   for (const { names, places } of fonts.installed)
     log.say(`font ${names.join(', ')}: ${places.map(({ path }) => path).join(', ')}`);
-  const { result: bound, project } = await withBindLock(settings.stateDir, signal, () => bindPhase(setting));
+  const { result: bound, project } = await bindInTurn(setting);
   for (const { path } of bound.missingFootage) log.say(`rendered without its file: ${path}`);
   for (const name of bound.missingFonts) log.say(`rendered with another font: ${name}`);
   await rememberLearned(settings.stateDir, setting.installation, bound);
@@ -117,6 +122,35 @@ async function fontsOf({ request, section, settings, surroundings }: TaskSetting
     names,
   }));
   return await installFonts(fonts, { stateDir: settings.stateDir, signal: surroundings.signal });
+}
+
+/** One task at a time: After Effects takes a script from whoever comes. */
+async function bindInTurn(setting: TaskSetting): Promise<Bound> {
+  const { clock, log, signal } = setting.surroundings;
+  let cancel = (): void => {};
+  // Silence would be taken for a hang of the engine.
+  const wait = (): void => {
+    cancel = clock.after(WAITING_MS, () => {
+      log.say('waiting until another task has bound its inputs');
+      wait();
+    });
+  };
+  wait();
+  try {
+    return await withBindLock(setting.settings.stateDir, signal, () => {
+      cancel();
+      return bindPhase(setting);
+    });
+  } finally {
+    cancel();
+  }
+}
+
+/** At the end of a failure. An abort has to be over soon: on Windows, where looking takes seconds, the next task looks. */
+async function endLeftovers(setting: TaskSetting): Promise<void> {
+  if (!setting.surroundings.signal.aborted) return await setting.sweep();
+  if (process.platform === 'win32') return;
+  await setting.sweep(AbortSignal.timeout(SWEEP_MS)).catch(() => {});
 }
 
 /** A still is one frame: always as a picture, which needs no video codec. */

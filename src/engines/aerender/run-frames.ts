@@ -87,7 +87,11 @@ export class RunFrames {
     this.#cancelLook?.();
     this.#cancelLook = this.#clock.after(ms, () => {
       this.#isDue = false;
-      this.#looking = this.#looking.then(() => this.#look()).finally(() => this.#lookIn(LOOK_MS));
+      this.#looking = this.#looking
+        .then(() => this.#look())
+        .finally(() => {
+          if (!this.#isDue) this.#lookIn(LOOK_MS);
+        });
     });
   }
 

@@ -12,5 +12,5 @@ export interface TaskSetting {
   /** Log, clock, limits, signal, and what else every launched program gets. */
   readonly surroundings: Surroundings;
   /** Ends what a program that crashed or hung left behind; before the next launch. */
-  sweep(): Promise<void>;
+  sweep(signal?: AbortSignal): Promise<void>;
 }
