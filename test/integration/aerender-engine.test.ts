@@ -205,6 +205,29 @@ test('an output module that this After Effects lacks is told with those that it 
   assert.match(lines.join('\n'), /-OMtemplate Lossless /);
 });
 
+test('a movie is shown while it grows, where its format can be read so far', async (context) => {
+  const duration = 3;
+  const larger = (bundleDir: string) =>
+    greetingProject(bundleDir, (build) => {
+      for (const item of build.project.items) {
+        if (item.type !== 'comp') continue;
+        Object.assign(item, { width: 640, height: 360, duration, workArea: { start: 0, duration } });
+        for (const layer of item.layers) layer.outPoint = duration;
+      }
+    });
+  const place = studio(context, { project: larger });
+  const { context: told, lines, previews } = recordingContext();
+  let early = 0;
+  const onPreview = (jpeg: Uint8Array): void => {
+    told.onPreview(jpeg);
+    if (!lines.some((line) => line.includes('Finished composition'))) early += 1;
+  };
+  const settings = { mode: 'movie' as const, outputModules: { sequence: null, movie: 'Lossless' } };
+  const manifest = greetingManifest({ composition: { width: 640, height: 360, duration } });
+  await aerenderEngine.render(place.request({ manifest, settings, previewMs: 100 }), { ...told, onPreview });
+  assert.ok(early > 1, `${early} of ${previews.length} before the end`);
+});
+
 test('PNG is taken where there is a template for it; without one for sound there is no silent video', async (context) => {
   const outputModules = ['Lossless', 'PNG Sequence'];
   const place = studio(context, { simulator: { outputModules }, project: withSound });

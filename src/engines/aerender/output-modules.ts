@@ -75,6 +75,8 @@ export function extensionOf(module: string, fallback: string): string {
   if (/aiff/i.test(module)) return 'aif';
   if (/\bwave?\b/i.test(module)) return 'wav';
   if (/\bavi\b/i.test(module)) return 'avi';
+  // QuickTime on macOS, AVI on Windows: as users report, not verified here.
+  if (/^lossless/i.test(module)) return process.platform === 'darwin' ? 'mov' : 'avi';
   return fallback;
 }
 
