@@ -117,13 +117,10 @@ test('an agent that is killed leaves no After Effects behind', { timeout: 120_00
     env: { AE_FRAME_SECONDS: '60' },
   });
   const { jobs } = await farm.run<Submitted>(['job', 'submit', '-t', 'greeting']);
-  await untilJob(farm, jobs[0]?.id ?? '', (job) => (job.tasks?.[0]?.frame ?? 0) > 0);
-  assert.notDeepEqual(place.processes(), []);
+  await untilJob(farm, jobs[0]?.id ?? '', (job) => job.tasks?.[0]?.phase === 'render');
+  await untilProcesses(place, (running) => running.length > 0);
   agent.child.kill('SIGKILL');
-  const giveUpAt = Date.now() + 15_000;
-  while (place.processes().length > 0 && Date.now() < giveUpAt)
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  assert.deepEqual(place.processes(), []);
+  await untilProcesses(place, (running) => running.length === 0);
 });
 
 test('with an empty AE_PATH a node takes After Effects jobs and says that its pictures are none', {
@@ -164,6 +161,18 @@ async function farmWith(
   await farm.pushTemplate(greetingTemplate(place, options.mode));
   await untilReady(farm);
   return { farm, place, agent };
+}
+
+/** Waits until the processes of the stand-ins are as wanted. */
+async function untilProcesses(
+  place: Studio,
+  isWanted: (running: readonly string[]) => boolean,
+): Promise<void> {
+  for (const giveUpAt = Date.now() + 15_000; Date.now() < giveUpAt; ) {
+    if (isWanted(place.processes())) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.fail(`the processes are not as wanted: ${place.processes().join('\n')}`);
 }
 
 /** Its health answers before it has told what it can do. */
