@@ -573,6 +573,11 @@ function fileAt(path        )       {
   return plain.exists ? plain : escaped;
 }
 
+/** The folder at a native path; see {@link fileAt}. */
+function folderAt(path        )         {
+  return new Folder(path.replace(/%/g, '%25'));
+}
+
 /** The text of an ASCII file. */
 function readText(path        )         {
   var file = fileAt(path);
@@ -781,6 +786,7 @@ function eachLayer(session         , visit                        )       {
   }
 }
 
+/** Where a file is, or was on the machine that saved the project. */
 function footagePath(item             )         {
   var source = item.mainSource;
   if (source instanceof FileSource && source.missingFootagePath) return String(source.missingFootagePath);
@@ -1829,6 +1835,136 @@ function runOperation(session         , operation               )       {
   else fail('AE_SCRIPT_ERROR', 'the data file has an operation that this script does not know');
 }
 
+// src/engines/aerender/script/relink.ts
+
+/**
+ * Footage whose path is one of another machine. After Effects looks for it relative to the project itself; which files
+ * that finds was not verified against a real one. What is still missing then is looked for in the bundle here, in the
+ * places that `template validate` takes for right (src/bundle/aep/footage-places.ts).
+ */
+
+/** Folders between the bundle's and the file that are compared; as in the check. */
+var MAX_ENDS = 8;
+/** Files that get a warning of their own. */
+var MAX_SAID = 20;
+/** Files whose layers may each be an item: `replace` takes a file, and would show all layers of it. */
+var LAYERED = /\.(psd|psb|ai|pdf|eps)$/i;
+/** Pictures, which are an image sequence where they last. */
+var PICTURE = /\.(png|jpe?g|tiff?|tga|exr|dpx|cin|bmp|gif|psd|hdr|sgi|iff)$/i;
+/** `frame_[0001-0100].png` is what After Effects calls a sequence; its first file is `frame_0001.png`. */
+var SEQUENCE = /\[(\d+)-\d+\](?=[^\/]*$)/;
+
+/** Links missing files of the project to those of the bundle, and says which. */
+function relinkFootage(session         )       {
+  var linked = 0;
+  for (var index = 1; index <= app.project.numItems; index++) {
+    var item = app.project.item(index);
+    if (!(item instanceof FootageItem) || !(item.mainSource instanceof FileSource)) continue;
+    if (!item.footageMissing) continue;
+    var stored = footagePath(item);
+    var found = findInBundle(session, item, stored);
+    if (found === null || !relink(session, item, stored, found)) continue;
+    linked++;
+    if (linked <= MAX_SAID)
+      warn(session, 'footage ' + quote(item.name) + ' is not at ' + stored + ': taken from ' + found.fsName);
+  }
+  if (linked > MAX_SAID)
+    warn(session, linked - MAX_SAID + ' more files of footage are taken from the bundle');
+}
+
+/** The file at the longest end of the stored path that is in one of the folders, then of "Collect Files". */
+function findInBundle(session         , item             , stored        )              {
+  var parts = namesIn(stored);
+  var folders = session.data.footageFolders;
+  var longest = Math.min(parts.length, MAX_ENDS);
+  for (var pass = 0; pass < 2; pass++) {
+    for (var step = 0; step < longest; step++) {
+      // The names of "Collect Files" are short, so that these ends are tried from the shortest on.
+      var length = pass === 0 ? longest - step : step + 1;
+      var end = parts.slice(parts.length - length).join('/');
+      for (var index = 0; index < folders.length; index++) {
+        var found = fileOf(item, folders[index] + (pass === 0 ? '/' : '/(Footage)/') + end);
+        if (found !== null) return found;
+      }
+    }
+  }
+  return null;
+}
+
+/** Names of folders and of the file, of any system. "C:" is no folder, and ".." is in no path of After Effects. */
+function namesIn(stored        )           {
+  var parts = stored.split(/[\\\/]/);
+  var usable           = [];
+  for (var index = 0; index < parts.length; index++) {
+    var part = parts[index];
+    if (part === '.' || part === '..' || part.charAt(part.length - 1) === ':') usable = [];
+    else if (part !== '') usable.push(part);
+  }
+  return usable;
+}
+
+/** The file at that path; of a folder of pictures the one that begins the sequence. */
+function fileOf(item             , path        )              {
+  var file = fileAt(path);
+  if (!file.exists && SEQUENCE.test(path)) file = fileAt(path.replace(SEQUENCE, '$1'));
+  if (file instanceof File && file.exists) return file;
+  var folder = folderAt(path);
+  if (!(folder instanceof Folder) || !folder.exists) return null;
+  var name = item.name.replace(SEQUENCE, '$1');
+  var entries = folder.getFiles();
+  var first              = null;
+  for (var index = 0; index < entries.length; index++) {
+    var entry = entries[index];
+    if (!(entry instanceof File) || !PICTURE.test(entry.fsName)) continue;
+    if (fileNameOf(entry) === name) return entry;
+    if (first === null || fileNameOf(entry) < fileNameOf(first)) first = entry;
+  }
+  return first;
+}
+
+function relink(session         , item             , stored        , file      )          {
+  if (isLayerOf(item, file)) {
+    warn(
+      session,
+      'footage ' +
+        quote(item.name) +
+        ' is one layer of a file that is not at ' +
+        stored +
+        ': a script cannot link it to ' +
+        file.fsName +
+        '; link it in After Effects, beside the project, and save the project'
+    );
+    return false;
+  }
+  var name = item.name;
+  try {
+    // Both keep how the footage is interpreted (After Effects Scripting Guide, FootageItem.replace).
+    if (PICTURE.test(file.fsName) && !item.mainSource.isStill) item.replaceWithSequence(file, false);
+    else item.replace(file);
+  } catch (error) {
+    warn(
+      session,
+      'footage ' + quote(name) + ': After Effects cannot read ' + file.fsName + ': ' + messageOf(error)
+    );
+    return false;
+  }
+  // Bindings and expressions know it by that name.
+  if (item.name !== name) item.name = name;
+  return true;
+}
+
+/** An item that shows one layer is called "Layer/file.psd" (not verified: its user may have renamed it). */
+function isLayerOf(item             , file      )          {
+  if (!LAYERED.test(file.fsName)) return false;
+  var name = '/' + fileNameOf(file);
+  var at = item.name.length - name.length;
+  return at > 0 && item.name.substring(at).toLowerCase() === name.toLowerCase();
+}
+
+function fileNameOf(file      )         {
+  return namesIn(file.fsName).slice(-1)[0];
+}
+
 // src/engines/aerender/script/template-scripts.ts
 
 /** The template's own scripts. */
@@ -1924,6 +2060,7 @@ function bindProject(directory        , data          , report        )       {
   openProject(data.project);
   // Before anything else: from here on nothing can reach the project of the bundle.
   saveProject(data.saveTo);
+  relinkFootage(session);
   session.composition = findComposition(data.composition);
   emptyRenderQueue();
   for (var index = 0; index < data.operations.length; index++) {

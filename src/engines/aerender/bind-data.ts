@@ -10,6 +10,8 @@ export interface BindData {
   readonly project: string;
   /** Where the bound copy is saved. */
   readonly saveTo: string;
+  /** Where footage is looked for that is not at its place: the project's folder, then those above it, in the bundle. */
+  readonly footageFolders: readonly string[];
   /** Composition to render: a name or "Folder/Name". */
   readonly composition: string;
   /** Length that the composition gets, seconds; null: as it is. */

@@ -35,6 +35,7 @@ export function planBinding(request: RenderRequest, places: BindPlaces): BindDat
     format: 1,
     project: file(section.project),
     saveTo: places.saveTo,
+    footageFolders: foldersOf(section.project).map(file),
     composition: compositionOf(section, request.inputs),
     durationSeconds: places.durationSeconds ?? null,
     missingFonts: section.missingFonts,
@@ -48,6 +49,12 @@ export function planBinding(request: RenderRequest, places: BindPlaces): BindDat
       ]),
     ),
   };
+}
+
+/** The folder of a file of the bundle, then those above it; "" is the bundle's own. */
+function foldersOf(path: string): string[] {
+  const parts = path.split('/').slice(0, -1);
+  return Array.from({ length: parts.length + 1 }, (_, up) => parts.slice(0, parts.length - up).join('/'));
 }
 
 function compositionOf(section: AerenderSection, inputs: Inputs): string {

@@ -351,6 +351,15 @@ export class FootageItem extends AVItem {
     delete footage.loop;
     if (hadFileName) this.name = name;
   }
+  /** Of a sequence only the first picture is known here; its length stays. */
+  replaceWithSequence(file: unknown, forceAlphabetical: unknown): void {
+    if (typeof forceAlphabetical !== 'boolean') {
+      throw badParameter('replaceWithSequence', 2, 'Value is not a Boolean.');
+    }
+    const { duration } = this._footage;
+    this.replace(file);
+    this._footage.duration = duration;
+  }
   replaceWithSolid(color: unknown, name: unknown, width: unknown, height: unknown): void {
     const footage = this._footage;
     footage.source = { kind: 'solid', color: color as [number, number, number] };

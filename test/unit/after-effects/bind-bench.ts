@@ -58,6 +58,7 @@ export async function bindIn(
     format: 1,
     project: join(directory, 'project.aep'),
     saveTo: join(directory, 'bound.aep'),
+    footageFolders: [directory],
     composition: 'Main',
     durationSeconds: null,
     missingFonts: 'refuse',

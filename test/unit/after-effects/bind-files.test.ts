@@ -18,6 +18,7 @@ const data: BindData = {
   format: 1,
   project: '/b/ü.aep',
   saveTo: '/w/bound.aep',
+  footageFolders: ['/b'],
   composition: 'Main\u2028',
   durationSeconds: null,
   missingFonts: 'refuse',

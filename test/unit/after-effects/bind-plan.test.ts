@@ -56,6 +56,7 @@ test('a plan names the project of the bundle, the copy, the composition and the 
     format: 1,
     project: join(bundleDir, 'ae', 'main.aep'),
     saveTo: '/w/bound.aep',
+    footageFolders: [join(bundleDir, 'ae'), bundleDir],
     composition: 'Main',
     durationSeconds: 12.5,
     missingFonts: 'substitute',

@@ -14,6 +14,7 @@ import { fail, messageOf } from './failure.ts';
 import { fileAt } from './files.ts';
 import { findComposition } from './items.ts';
 import { runOperation } from './operations.ts';
+import { relinkFootage } from './relink.ts';
 import { announce, type Report, type Session } from './session.ts';
 import { runScripts } from './template-scripts.ts';
 import { makeNameUnique } from './unique-name.ts';
@@ -32,6 +33,7 @@ export function bindProject(directory: string, data: BindData, report: Report): 
   openProject(data.project);
   // Before anything else: from here on nothing can reach the project of the bundle.
   saveProject(data.saveTo);
+  relinkFootage(session);
   session.composition = findComposition(data.composition);
   emptyRenderQueue();
   for (var index = 0; index < data.operations.length; index++) {

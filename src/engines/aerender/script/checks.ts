@@ -104,7 +104,8 @@ function eachLayer(session: Session, visit: (layer: Layer) => void): void {
   }
 }
 
-function footagePath(item: FootageItem): string {
+/** Where a file is, or was on the machine that saved the project. */
+export function footagePath(item: FootageItem): string {
   var source = item.mainSource;
   if (source instanceof FileSource && source.missingFootagePath) return String(source.missingFootagePath);
   return item.file ? item.file.fsName : '';

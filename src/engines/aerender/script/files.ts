@@ -13,6 +13,11 @@ export function fileAt(path: string): File {
   return plain.exists ? plain : escaped;
 }
 
+/** The folder at a native path; see {@link fileAt}. */
+export function folderAt(path: string): Folder {
+  return new Folder(path.replace(/%/g, '%25'));
+}
+
 /** The text of an ASCII file. */
 export function readText(path: string): string {
   var file = fileAt(path);
