@@ -133,7 +133,7 @@ function projectRules(): string[] {
     '| `composition`, `item` | a name, or the end of its path in the project panel: `Folder/Name`; `/Name` is the one outside of all folders |',
     '| `layer` | its number in the composition, its name, or `Precomp/Layer`: a layer of the composition that is called `Precomp` or that the layer `Precomp` shows. Without `composition`, a name that the rendered one lacks is looked for in those within. Two of one name are an error: give `composition` or the number |',
     '| `property` | names, match names (`ADBE Fill-0002`, the same in every language) or numbers, with dots between them; `\\.` is a dot in a name |',
-    '| footage | After Effects finds a file of the project by its place relative to the project; `template init project.aep` puts it there, `template validate` says what is missing |',
+    '| footage | After Effects finds a file of the project by its place relative to the project, and what it does not find is linked to the bundle by the end of its stored path; `template init project.aep` puts it there, `template validate` says what is missing |',
     '| an input that a job leaves out and that has no default | its layer stays as it is in the project |',
     '| two bindings for one place | allowed where the input of the later one may be left out: a picture or, if a job has one, a video |',
     '',

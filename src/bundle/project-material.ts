@@ -23,9 +23,9 @@ export function checkMaterial(context: ProjectContext): ProjectFinding[] {
 }
 
 /**
- * After Effects stores absolute paths and finds a file that is not there by its place relative to the project. So what counts is
- * that the bundle has it there; where it was on the author's machine does not. Of a project that does not say the place, the file
- * must be under the end of its path, beside the project or above it.
+ * After Effects stores absolute paths and finds a file that is not there by its place relative to the project. What it does not
+ * find is linked when the inputs are bound (engines/aerender/script/relink.ts): to the file under the end of its path, beside the
+ * project or above it. So what counts is that the bundle has it; where it was on the author's machine does not.
  */
 function checkFootage(context: ProjectContext): ProjectFinding[] {
   const { section, index } = context;
@@ -49,8 +49,17 @@ function checkFootage(context: ProjectContext): ProjectFinding[] {
   const moved = places.filter(
     ({ beside, expected }) => beside !== null && expected !== null && !context.has(join(folder, expected)),
   );
-  for (const place of moved.filter(isNeeded).slice(0, MOST_NAMED)) findings.push(movedFinding(place, folder));
+  for (const place of moved.filter((each) => isNeeded(each) && isLayer(each)).slice(0, MOST_NAMED)) {
+    findings.push(movedFinding(place, folder));
+  }
   return findings;
+}
+
+/** Whether layers of a Photoshop or Illustrator file are items of their own, which are called "Layer/file.psd": as the script says. */
+function isLayer({ footage, path }: FootagePlace): boolean {
+  const file = path.split(/[\\/]/).at(-1) ?? '';
+  if (!/\.(psd|psb|ai|pdf|eps)$/i.test(file)) return false;
+  return footage.some(({ name }) => name.toLowerCase().endsWith(`/${file.toLowerCase()}`));
 }
 
 function movedFinding({ footage, expected, beside }: FootagePlace, folder: string): ProjectFinding {
@@ -59,7 +68,7 @@ function movedFinding({ footage, expected, beside }: FootagePlace, folder: strin
   return {
     severity: 'warning',
     code: 'AE_MISSING_FOOTAGE',
-    message: `the bundle has the footage ${quoted(footage[0]?.name ?? '')} as ${quoted(beside ?? '')}, and After Effects looks for it ${place}`,
+    message: `the bundle has the footage ${quoted(footage[0]?.name ?? '')} as ${quoted(beside ?? '')}; of a layer of it only After Effects finds the file, and looks for it ${place}`,
     hint: 'put it there, or link it in After Effects and save the project',
   };
 }

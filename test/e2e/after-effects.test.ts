@@ -1,10 +1,11 @@
 /** From `job submit` to an MP4 through a farm of real processes, with the stand-ins for After Effects on its nodes. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { JobView } from '../../src/protocol/jobs.ts';
 import type { SimulatorOptions } from '../after-effects/install-simulator.ts';
+import { footageLayer, ProjectBuilder } from '../after-effects/project-builder.ts';
 import { writeProject } from '../after-effects/project-file.ts';
 import {
   GREETING,
@@ -13,6 +14,7 @@ import {
   type Studio,
   studio,
 } from '../helpers/after-effects.ts';
+import { runCliJson } from '../helpers/cli.ts';
 import { colorAt, decodeFrames, difference, type Pixels } from '../helpers/decode-frames.ts';
 import { type AgentProcess, type Farm, startFarm } from '../helpers/farm.ts';
 import { untilJob } from '../helpers/farm-jobs.ts';
@@ -131,6 +133,43 @@ test('with an empty AE_PATH a node takes After Effects jobs and says that its pi
   assert.equal(jobs[0]?.state, 'succeeded');
   const { lines } = await farm.run<{ lines: { line: string }[] }>(['job', 'logs', jobs[0]?.id ?? '']);
   assert.match(lines.map(({ line }) => line).join('\n'), /mock mode: AE_PATH is empty/);
+});
+
+test('a project of a designer’s Windows machine renders with the footage of its bundle', {
+  timeout: 180_000,
+}, async (context) => {
+  const { farm, place } = await farmWith(context, { slots: 1, mode: 'sequence' });
+  const folder = join(place.root, 'Übergabe');
+  mkdirSync(join(folder, 'media'), { recursive: true });
+  writeFileSync(join(folder, 'media', 'logo.png'), pngOf(40, 30, [0, 220, 0]));
+  const build = new ProjectBuilder({ savedAs: 'C:\\Users\\designer\\Desktop\\Spot.aep' });
+  // On another drive: what leads from the project to it is no path in the bundle, so that After Effects does not find it.
+  const logo = build.file('logo.png', 'D:\\Assets\\Müller\\media\\logo.png', { width: 40, height: 30 });
+  const { width, height, fps } = GREETING;
+  build.comp('Main', {
+    ...{ width, height, fps, duration: 0.5 },
+    layers: [footageLayer(logo, { position: [120, 68, 0] })],
+  });
+  writeProject(join(folder, 'Spot.aep'), build.project);
+  const made = join(place.root, 'spot');
+  const init = await runCliJson<{ missing: { footage: string[] } }>([
+    ...['template', 'init', join(folder, 'Spot.aep'), made],
+  ]);
+  assert.deepEqual(init.json.missing.footage, []);
+  rmSync(folder, { recursive: true });
+  const { json } = await runCliJson<{ findings: { code: string }[] }>(['template', 'validate', made]);
+  assert.ok(!json.findings.some(({ code }) => code === 'AE_MISSING_FOOTAGE'));
+  await farm.run(['template', 'push', made]);
+  const path = join(farm.home, 'spot.mp4');
+  const { jobs } = await farm.run<Submitted>(['job', 'submit', '-t', 'spot', '--wait', '--output', path]);
+  assert.equal(jobs[0]?.state, 'succeeded');
+  const [frame] = await decodeFrames(path, [5]);
+  assert.ok(frame && near(colorAt(frame, 0.75, 0.755), [0, 220, 0]), 'the picture of the bundle');
+  const { lines } = await farm.run<{ lines: { line: string }[] }>(['job', 'logs', jobs[0]?.id ?? '']);
+  assert.match(
+    lines.map(({ line }) => line).join('\n'),
+    /footage "logo\.png" is not at D:\\Assets.*taken from/,
+  );
 });
 
 interface FarmOfStudio {

@@ -263,21 +263,25 @@ test('footage that the bundle lacks is refused', async () => {
   assert.deepEqual(await messages({ files: [...files, '(Footage)/logo.png'] }), []);
 });
 
-test('footage that the bundle has where After Effects does not look for it is a warning', async () => {
-  const aep = aepFile([
-    compositionItem({
-      id: 1,
-      name: 'Main',
-      duration: [6, 1],
-      layers: [text('Title'), layer({ sourceId: 10 })],
-    }),
-    footageItem({ id: 10, path: 'C:\\studio\\art\\logo.png', ascend: [2, 2] }),
+test('footage that the bundle has elsewhere is linked there; of layers of a file only After Effects can do that', async () => {
+  const aep = (name: string, file: string) =>
+    aepFile([
+      compositionItem({
+        id: 1,
+        name: 'Main',
+        duration: [6, 1],
+        layers: [text('Title'), layer({ sourceId: 10 })],
+      }),
+      footageItem({ id: 10, name, path: `C:\\studio\\art\\${file}`, ascend: [2, 2] }),
+    ]);
+  const inBundle = (name: string, file: string, path: string) =>
+    messages({ aep: aep(name, file), files: ['template.yaml', 'spot.aep', path] });
+  assert.deepEqual(await inBundle('logo.png', 'logo.png', 'art/logo.png'), []);
+  assert.deepEqual(await inBundle('art.psd', 'art.psd', 'art/art.psd'), []);
+  assert.deepEqual(await inBundle('Sky/art.psd', 'art.psd', 'art/art.psd'), [
+    'warning AE_MISSING_FOOTAGE the bundle has the footage "Sky/art.psd" as "art/art.psd"; of a layer of it only After Effects finds the file, and looks for it outside of the bundle (../art/art.psd)',
   ]);
-  const inBundle = (...files: string[]) => messages({ aep, files: ['template.yaml', 'spot.aep', ...files] });
-  assert.deepEqual(await inBundle('art/logo.png'), [
-    'warning AE_MISSING_FOOTAGE the bundle has the footage "logo.png" as "art/logo.png", and After Effects looks for it outside of the bundle (../art/logo.png)',
-  ]);
-  assert.equal((await inBundle('logo.jpg')).length, 1);
+  assert.equal((await inBundle('logo.png', 'logo.png', 'logo.jpg')).length, 1);
 });
 
 test('fonts, plug-ins and the version that a node needs are warnings', async () => {

@@ -8,8 +8,8 @@ import { messageOf, quote } from './failure.ts';
 import { fileAt, folderAt } from './files.ts';
 import { type Session, warn } from './session.ts';
 
-/** Folders between the bundle's and the file that are compared; as in the check. */
-var MAX_ENDS = 8;
+/** Parts of a path that are compared. The check compares 8, and more only of what it knows to be beside the project. */
+var MAX_ENDS = 32;
 /** Files that get a warning of their own. */
 var MAX_SAID = 20;
 /** Files whose layers may each be an item: `replace` takes a file, and would show all layers of it. */
