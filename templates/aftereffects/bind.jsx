@@ -822,8 +822,19 @@ function describeComposition(composition          )                          {
     frames: Math.max(1, Math.round(composition.duration / composition.frameDuration)),
     startFrame: startFrame(composition),
     dropFrame: composition.dropFrame === true,
-    hasAudio: hasSound(composition, 0)
+    hasAudio: hasSound(composition, 0),
+    background: background(composition)
   };
+}
+
+/** Kept within 0 to 1, whatever rounding made of it. */
+function background(composition          )                           {
+  var color = composition.bgColor                     ;
+  return [share(color[0]), share(color[1]), share(color[2])];
+}
+
+function share(part        )         {
+  return part > 0 ? Math.min(1, part) : 0;
 }
 
 /** `displayStartFrame` is of After Effects 17.1. */

@@ -109,6 +109,8 @@ export interface BindDone {
     readonly startFrame: number;
     readonly dropFrame: boolean;
     readonly hasAudio: boolean;
+    /** Colour behind the layers, 0 to 1: what people see in After Effects; transparent in movies with an alpha channel. */
+    readonly background: readonly [number, number, number];
   };
   /** Files that are not there (with `missingFootage: ignore`). */
   readonly missingFootage: readonly MissingFootage[];

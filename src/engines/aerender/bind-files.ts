@@ -12,6 +12,8 @@ const MAX_RESULT_BYTES = 4 * 1024 * 1024;
 const Names = z.array(z.string().max(10_000)).max(20_000);
 const Missing = z.array(z.object({ name: z.string(), path: z.string() })).max(20_000);
 
+const Share = z.number().min(0).max(1);
+
 const common = {
   format: z.literal(1),
   version: z.string().max(200),
@@ -34,6 +36,7 @@ const Result = z.discriminatedUnion('ok', [
       startFrame: z.int(),
       dropFrame: z.boolean(),
       hasAudio: z.boolean(),
+      background: z.tuple([Share, Share, Share]),
     }),
     missingFootage: Missing,
     missingFonts: Names,

@@ -45,6 +45,7 @@ const done = {
     startFrame: 0,
     dropFrame: false,
     hasAudio: false,
+    background: [0, 0, 0],
   },
   missingFootage: [],
   missingFonts: [],

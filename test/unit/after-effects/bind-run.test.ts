@@ -42,6 +42,7 @@ test('the result describes the composition, the fonts and this After Effects', a
     dropFrame: true,
     duration: 10,
     displayStartFrame: 100,
+    background: [0.25, 0.5, 1],
     layers: [textLayer('Title', 'old')],
   });
   const { result } = await bindIn(context, build, {});
@@ -57,6 +58,7 @@ test('the result describes the composition, the fonts and this After Effects', a
       startFrame: 100,
       dropFrame: true,
       hasAudio: false,
+      background: [0.25, 0.5, 1],
     },
   );
   assert.deepEqual(result.fonts, ['ArialMT']);

@@ -13,6 +13,7 @@ const composition = {
   startFrame: 0,
   dropFrame: false,
   hasAudio: false,
+  background: [0, 0, 0] as const,
 };
 
 function output(parts: Partial<OutputSpec> = {}): OutputSpec {

@@ -17,8 +17,19 @@ export function describeComposition(composition: CompItem): BindDone['compositio
     frames: Math.max(1, Math.round(composition.duration / composition.frameDuration)),
     startFrame: startFrame(composition),
     dropFrame: composition.dropFrame === true,
-    hasAudio: hasSound(composition, 0)
+    hasAudio: hasSound(composition, 0),
+    background: background(composition)
   };
+}
+
+/** Kept within 0 to 1, whatever rounding made of it. */
+function background(composition: CompItem): [number, number, number] {
+  var color = composition.bgColor as readonly number[];
+  return [share(color[0]), share(color[1]), share(color[2])];
+}
+
+function share(part: number): number {
+  return part > 0 ? Math.min(1, part) : 0;
 }
 
 /** `displayStartFrame` is of After Effects 17.1. */
