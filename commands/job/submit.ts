@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { ClientCommand } from '../../src/cli/client-command.ts';
-import { jobFailure, savedText } from '../../src/cli/job-report.ts';
+import { jobFailure, mockWarning, savedText } from '../../src/cli/job-report.ts';
 import { plural } from '../../src/cli/output.ts';
 import { checkTarget, type SavedFile, saveOutputs } from '../../src/cli/save-outputs.ts';
 import { parseStartTime } from '../../src/cli/start-time.ts';
@@ -114,6 +114,7 @@ In a CSV file the first line names the inputs and each further line is a job; an
         ifNoNode: flags.anyway ? 'queue' : 'refuse',
       },
       onUpload: (path) => this.note(`uploaded ${path}`),
+      onWarning: (warning) => this.note(`warning: ${warning}`),
     });
     const batch = jobs[0]?.batch ?? null;
     for (const job of jobs) this.print(job.id);
@@ -150,6 +151,8 @@ In a CSV file the first line names the inputs and each further line is a job; an
         ? []
         : await saveOutputs(this.api, succeeded, { target: output, force, signal: this.signal });
     for (const file of files) this.print(savedText(file));
+    const mocked = mockWarning(ended);
+    if (mocked !== null) this.note(`warning: ${mocked}`);
     if (failed) {
       process.exitCode = 1;
       this.note(

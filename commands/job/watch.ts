@@ -1,6 +1,6 @@
 import { Args, Flags } from '@oclif/core';
 import { ClientCommand } from '../../src/cli/client-command.ts';
-import { jobFailure } from '../../src/cli/job-report.ts';
+import { jobFailure, mockWarning } from '../../src/cli/job-report.ts';
 import { plural } from '../../src/cli/output.ts';
 import { watchJobs } from '../../src/cli/watch-jobs.ts';
 import { FlatrenderError } from '../../src/lib/errors.ts';
@@ -29,6 +29,8 @@ export default class JobWatch extends ClientCommand {
     }
     this.goesOn = 'what renders goes on; "flatrender job cancel" stops it, too';
     const jobs = await watchJobs(this.api, ids, { signal: this.signal, quiet: this.jsonEnabled() });
+    const mocked = mockWarning(jobs);
+    if (mocked !== null) this.note(`warning: ${mocked}`);
     const failed = jobs.find((job) => job.state !== 'succeeded');
     if (failed) {
       process.exitCode = jobFailure(failed).exit;

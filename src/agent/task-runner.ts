@@ -211,6 +211,7 @@ async function entryOf(
     height,
     codec,
     renderMs: Math.round(times.renderMs),
+    ...(made.mock ? { mock: made.mock } : {}),
   };
   const fileName = basename(made.path)
     .replace(/[^A-Za-z0-9._-]/g, '_')

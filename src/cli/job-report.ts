@@ -88,6 +88,7 @@ function taskDetails(task: TaskView, now: number): string {
       `  ${lengthText(result)}${formatBytes(result.sizeBytes)}, ${result.codec}; rendered in ${formatDuration(result.renderMs)} + ${formatDuration(result.overheadMs)}`,
     );
   }
+  if (result?.mock) lines.push(`  ${paint('warning', mockText)}`);
   for (const attempt of task.attempts ?? []) {
     const took = attempt.endedAt
       ? ` after ${formatDuration(Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt))}`
@@ -111,9 +112,19 @@ export function jobFailure(job: JobView): FlatrenderError {
   });
 }
 
-/** `path  150 frames, 5.0 s, 1920×1080 h264, 1.2 MB`. */
+/** What an output of mock mode is called. */
+const mockText = 'test pictures, no render: the node is in mock mode (AE_PATH is empty)';
+
+/** `path  150 frames, 5.0 s, 1920×1080 h264, 1.2 MB`; test pictures are called so. */
 export function savedText(file: SavedFile): string {
-  return `${file.path}  ${mediaText(file)}, ${formatBytes(file.sizeBytes)}`;
+  const mock = file.mock ? `  ${paint('warning', mockText)}` : '';
+  return `${file.path}  ${mediaText(file)}, ${formatBytes(file.sizeBytes)}${mock}`;
+}
+
+/** What those have to know who take jobs for rendered: some outputs are test pictures; null: none is. */
+export function mockWarning(jobs: readonly JobView[]): string | null {
+  const mocked = jobs.find((job) => job.tasks?.some(({ result }) => result?.mock));
+  return mocked === undefined ? null : `job ${mocked.id}: ${mockText}`;
 }
 
 /** `150 frames, 5.0 s, 1920×1080 h264`; of a still only the rest. */

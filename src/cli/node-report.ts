@@ -1,4 +1,5 @@
 /** Nodes as people read them. */
+import { MOCK_MODE_VERSION } from '../protocol/names.ts';
 import type { EngineInfo, NodeView } from '../protocol/nodes.ts';
 import { type Column, facts, formatInstant, formatRelative, table } from './output.ts';
 import { paint, type Style } from './paint.ts';
@@ -73,7 +74,7 @@ export function nodeDetails(node: NodeView, now: number): string {
     const state = engine.available ? paint('good', 'available') : paint('warning', 'not available');
     const more = engine.available
       ? isMock(engine)
-        ? 'mock mode'
+        ? paint('warning', 'mock mode')
         : (engine.version ?? '')
       : [engine.reason, engine.hint].filter(Boolean).join('; ');
     parts.push(`engine ${engine.name}  ${state}${more ? `  ${more}` : ''}`);
@@ -95,7 +96,7 @@ function enginesOf(node: NodeView): string {
 
 /** After Effects jobs are taken, and get test pictures (AE_PATH is empty). */
 export function isMock({ name, available, version }: EngineInfo): boolean {
-  return name === 'aerender' && available && version === '0';
+  return name === 'aerender' && available && version === MOCK_MODE_VERSION;
 }
 
 /** From MB, as the health contract has it. */

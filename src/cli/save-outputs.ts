@@ -28,6 +28,8 @@ export interface SavedFile {
   readonly width: number;
   readonly height: number;
   readonly codec: string;
+  /** Test pictures of a node in mock mode. */
+  readonly mock?: true;
 }
 
 /**
@@ -62,6 +64,7 @@ export async function saveOutputs(
       width,
       height,
       codec,
+      ...(output.mock ? { mock: output.mock } : {}),
     });
   }
   return saved;

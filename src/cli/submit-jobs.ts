@@ -21,6 +21,8 @@ export interface SubmitOptions {
   readonly job: Omit<JobInput, 'template' | 'version' | 'inputs'>;
   readonly signal: AbortSignal;
   readonly onUpload?: (path: string, sizeBytes: number) => void;
+  /** The jobs are taken, and the control plane has something to say. */
+  readonly onWarning?: (warning: string) => void;
 }
 
 /**
@@ -51,9 +53,15 @@ export async function submitJobs(api: Api, options: SubmitOptions): Promise<read
   }
   const submitted: JobView[] = [];
   const [only] = jobs;
-  if (jobs.length === 1 && only) return (await api.submit(only)).jobs;
-  for (let start = 0; start < jobs.length; start += JOBS_PER_REQUEST) {
-    submitted.push(...(await api.submit(jobs.slice(start, start + JOBS_PER_REQUEST))).jobs);
+  const send = async (request: JobInput | readonly JobInput[]): Promise<void> => {
+    const answer = await api.submit(request);
+    if (answer.warning !== undefined) options.onWarning?.(answer.warning);
+    submitted.push(...answer.jobs);
+  };
+  if (jobs.length === 1 && only) await send(only);
+  else {
+    for (let start = 0; start < jobs.length; start += JOBS_PER_REQUEST)
+      await send(jobs.slice(start, start + JOBS_PER_REQUEST));
   }
   return submitted;
 }

@@ -1,5 +1,5 @@
 /** Why a queued task waits: what an operator asks first. */
-import { isCapable, type Requirement } from '../jobs/requirements.ts';
+import { isCapable, type Requirement, wouldMock } from '../jobs/requirements.ts';
 import { shortfall } from '../jobs/shortfall.ts';
 import type { NodeEntry, Registry } from './registry.ts';
 import { nodeStatus } from './views.ts';
@@ -19,6 +19,17 @@ export function whyWaiting(registry: Registry, requirement: Requirement): string
   const named = eligible.slice(0, 5).map((entry) => `${entry.id} (${nodeStatus(entry, 0)})`);
   const more = eligible.length > named.length ? ` and ${eligible.length - named.length} more` : '';
   return `no node that can render it takes work now: ${named.join(', ')}${more}`;
+}
+
+/** Nodes in mock mode that such a task would get; none when one that takes work can render it. */
+export function whoOnlyMocks(registry: Registry, requirement: Requirement): readonly string[] {
+  const able = [...registry.all()].filter(
+    (entry) => registry.claims(entry) && entry.facts !== null && isCapable(requirement, entry.facts),
+  );
+  const named = able.filter(({ id }) => id === requirement.node);
+  const takers = named.length > 0 ? named : able;
+  const mocks = takers.filter(({ facts }) => facts !== null && wouldMock(requirement, facts));
+  return mocks.length === takers.length ? mocks.slice(0, NAMED).map(({ id }) => id) : [];
 }
 
 /** Nodes named in one message. */

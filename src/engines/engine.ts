@@ -67,6 +67,8 @@ export interface RenderResult {
   readonly height: number;
   readonly codec: string;
   readonly sizeBytes: number;
+  /** Test pictures of mock mode; absent: a render. */
+  readonly mock?: true;
 }
 
 /**

@@ -2,7 +2,7 @@
  * What a task asks of a node. Equal requirements form one class; a farm has few classes however many tasks it
  * has, which is what keeps claiming flat.
  */
-import type { EngineName, Role } from '../protocol/names.ts';
+import { type EngineName, MOCK_MODE_VERSION, type Role } from '../protocol/names.ts';
 
 export interface Requirement {
   readonly role: Role;
@@ -61,6 +61,7 @@ export function isCapable(requirement: Requirement, node: NodeFacts): boolean {
 /**
  * Whether this node may take such a task now. `available` are the nodes that are online and claim work: a task for
  * another, unavailable node is taken only with fallback; a task that just failed here is left to any other capable one.
+ * Mock mode leaves what it was not asked for by name to those who can render it.
  */
 export function mayTake(requirement: Requirement, node: NodeFacts, available: Iterable<NodeFacts>): boolean {
   if (!isCapable(requirement, node)) return false;
@@ -72,18 +73,37 @@ export function mayTake(requirement: Requirement, node: NodeFacts, available: It
   if (requirement.avoid === node.id && (requirement.node !== node.id || requirement.fallback)) {
     for (const other of available) if (other.id !== node.id && isCapable(requirement, other)) return false;
   }
+  if (wouldMock(requirement, node) && requirement.node !== node.id) {
+    for (const other of available) {
+      if (other.id !== node.id && isCapable(requirement, other) && !wouldMock(requirement, other))
+        return false;
+    }
+  }
   return true;
 }
 
-/** The engine a node renders such a task with: the first of the requirement that it has, new enough. */
+/**
+ * The engine a node renders such a task with: the first of the requirement that it has, new enough. Mock mode plays every
+ * version of After Effects, and is the last choice.
+ */
 export function chooseEngine(requirement: Requirement, node: NodeFacts): EngineName | null {
   for (const engine of requirement.engines) {
     const version = node.engines[engine];
-    if (version === undefined) continue;
+    if (version === undefined || isMockMode(engine, node)) continue;
     const minimum = requirement.minVersions?.[engine];
     if (minimum === undefined || isAtLeast(version, minimum)) return engine;
   }
-  return null;
+  return requirement.engines.find((engine) => isMockMode(engine, node)) ?? null;
+}
+
+/** Whether the node would make test pictures of such a task: it is in mock mode, and has no other engine for it. */
+export function wouldMock(requirement: Requirement, node: NodeFacts): boolean {
+  const engine = chooseEngine(requirement, node);
+  return engine !== null && isMockMode(engine, node);
+}
+
+function isMockMode(engine: EngineName, node: NodeFacts): boolean {
+  return engine === 'aerender' && node.engines[engine] === MOCK_MODE_VERSION;
 }
 
 /** Whether a program's version is `minimum` or newer, by its leading numbers: `5.1.9-0+deb12u1` is at least `5.1`. */

@@ -133,6 +133,10 @@ export const TaskResult = z.object({
   codec: z.string().max(32),
   renderMs: z.int().nonnegative().describe('time in the engine'),
   overheadMs: z.int().nonnegative().describe('everything else of the attempt'),
+  mock: z
+    .literal(true)
+    .optional()
+    .describe('test pictures of a node in mock mode, without After Effects; absent: a render'),
 });
 export type TaskResult = z.infer<typeof TaskResult>;
 

@@ -57,3 +57,6 @@ export const ErrorAnswer = z.object({
     serverTime: z.string().optional(),
   }),
 });
+
+/** What a node in mock mode (`AE_PATH=`) says is its version of After Effects: it makes test pictures. */
+export const MOCK_MODE_VERSION = '0';

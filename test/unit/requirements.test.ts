@@ -8,6 +8,7 @@ import {
   type NodeFacts,
   type Requirement,
   requirementKey,
+  wouldMock,
 } from '../../src/jobs/requirements.ts';
 import { shortfall } from '../../src/jobs/shortfall.ts';
 
@@ -142,4 +143,18 @@ test('equal requirements have one key, whatever the order of tags and versions',
   const keys = new Set(others.map((changes) => requirementKey({ ...one, ...changes })));
   keys.add(requirementKey(one));
   assert.equal(keys.size, others.length + 1);
+});
+
+test('mock mode plays every version of After Effects, where nobody can render it', () => {
+  const task: Requirement = { ...need, engines: ['aerender', 'lottie'], minVersions: { aerender: '24' } };
+  const mock = node('mock', { engines: { aerender: '0' } });
+  const old = node('old', { engines: { aerender: '22' } });
+  const real = node('real', { engines: { aerender: '25.1' } });
+  assert.equal(chooseEngine(task, mock), 'aerender');
+  assert.equal(wouldMock(task, mock), true);
+  assert.equal(chooseEngine(task, node('both', { engines: { aerender: '0', lottie: '0.42' } })), 'lottie');
+  assert.equal(mayTake(task, mock, [mock, old]), true);
+  assert.equal(mayTake(task, mock, [mock, real]), false, 'a node that is there renders it');
+  assert.equal(mayTake({ ...task, node: 'mock' }, mock, [mock, real]), true, 'asked for by name');
+  assert.equal(mayTake(task, real, [mock, real]), true);
 });

@@ -15,7 +15,7 @@ import type { Control } from '../context.ts';
 import { jobChanged } from '../effects.ts';
 import { invalidRequest, type Routes } from '../route.ts';
 import { jobView } from '../views.ts';
-import { needsOf, whyNoneOnline } from '../waiting.ts';
+import { needsOf, whoOnlyMocks, whyNoneOnline } from '../waiting.ts';
 import { assetsOf } from './agent.ts';
 
 /** Registers the submission of jobs. */
@@ -188,12 +188,17 @@ function refuseUnrenderable({ registry }: Control, { template, version, tasks, r
   }
 }
 
-/** What is worth saying although the job is taken: nobody can render it yet. */
+/** What is worth saying although the job is taken: nobody can render it yet, or only mock mode. */
 function warningFor(control: Control, jobs: readonly NewJob[]): string | null {
   if (control.registry.size === 0) return null;
   for (const job of jobs) {
     const requirement = job.tasks[0]?.requirement;
-    if (!requirement || control.registry.isAnyCapable(requirement)) continue;
+    if (!requirement) continue;
+    const mocks = whoOnlyMocks(control.registry, requirement);
+    if (mocks.length > 0) {
+      return `${job.template} gets test pictures, no render: only nodes in mock mode are there for it (${mocks.join(', ')})`;
+    }
+    if (control.registry.isAnyCapable(requirement)) continue;
     return `no node can render ${job.template} (it needs ${needsOf(requirement)}): the job waits for one`;
   }
   return null;

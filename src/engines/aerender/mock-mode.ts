@@ -13,5 +13,5 @@ export function isMockMode(settings: RenderRequest['settings']): boolean {
 /** The output with the frames that were asked for and a test picture in them. */
 export async function renderMock(request: RenderRequest, context: RenderContext): Promise<RenderResult> {
   context.onLog(MOCK_NOTICE);
-  return await mockEngine.render(request, context);
+  return { ...(await mockEngine.render(request, context)), mock: true };
 }

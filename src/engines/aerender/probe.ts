@@ -1,5 +1,6 @@
 /** What this machine has of After Effects. */
 import { toFlatrenderError } from '../../lib/errors.ts';
+import { MOCK_MODE_VERSION } from '../../protocol/names.ts';
 import type { EngineInfo } from '../../protocol/nodes.ts';
 import type { EngineSettings } from '../engine.ts';
 import { countFonts } from './fonts.ts';
@@ -30,7 +31,7 @@ export async function probeAerender(
     return {
       name,
       available: true,
-      version: '0',
+      version: MOCK_MODE_VERSION,
       notes: ['mock mode: AE_PATH is empty, so it makes test pictures without After Effects'],
     };
   }
