@@ -236,6 +236,14 @@ function sourceOf(layer       )                {
   return source ? source : null;
 }
 
+/**
+ * Whether a layer has a source that can be replaced. A null object has one too, a solid, but stays invisible whatever it
+ * is given (After Effects Scripting Guide, AVLayer.replaceSource).
+ */
+function canBeReplaced(layer       )          {
+  return sourceOf(layer) !== null && !layer.nullLayer;
+}
+
 function layerByNumber(composition          , number        )        {
   if (number >= 1 && number <= composition.numLayers) return composition.layer(number);
   return fail(
@@ -372,8 +380,8 @@ function append   (list     , more              )       {
 var MAX_PROPERTY_PARTS = 32;
 
 /**
- * English names of what every After Effects has under the name of its language; effects and their properties have
- * match names as well, which "template inspect" lists. One name has several where groups of different kinds use it.
+ * English names of what every After Effects has under the name of its language; of effects those
+ * that templates are most often steered by, others have match names, which "template inspect" lists. One name has several where groups of different kinds use it.
  */
 var ENGLISH                           = {
   'Effects': ['ADBE Effect Parade'],
@@ -393,13 +401,34 @@ var ENGLISH                           = {
     'ADBE Opacity',
     'ADBE Vector Fill Opacity',
     'ADBE Vector Stroke Opacity',
-    'ADBE Vector Group Opacity'
+    'ADBE Vector Group Opacity',
+    'ADBE Fill-0005'
   ],
   'Text': ['ADBE Text Properties'],
   'Source Text': ['ADBE Text Document'],
   'Masks': ['ADBE Mask Parade'],
   'Contents': ['ADBE Root Vectors Group', 'ADBE Vectors Group'],
-  'Color': ['ADBE Vector Fill Color', 'ADBE Vector Stroke Color'],
+  'Color': [
+    'ADBE Vector Fill Color',
+    'ADBE Vector Stroke Color',
+    'ADBE Fill-0002',
+    'ADBE Color Control-0001'
+  ],
+  // What templates are steered by: effects are called in the language of the machine too, unless somebody named them.
+  'Fill': ['ADBE Fill'],
+  'Tint': ['ADBE Tint'],
+  'Map Black To': ['ADBE Tint-0001'],
+  'Map White To': ['ADBE Tint-0002'],
+  'Amount to Tint': ['ADBE Tint-0003'],
+  'Slider Control': ['ADBE Slider Control'],
+  'Slider': ['ADBE Slider Control-0001'],
+  'Checkbox Control': ['ADBE Checkbox Control'],
+  'Checkbox': ['ADBE Checkbox Control-0001'],
+  'Color Control': ['ADBE Color Control'],
+  'Point Control': ['ADBE Point Control'],
+  'Point': ['ADBE Point Control-0001'],
+  'Angle Control': ['ADBE Angle Control'],
+  'Angle': ['ADBE Angle Control-0001'],
   'Stroke Width': ['ADBE Vector Stroke Width'],
   'Size': ['ADBE Vector Rect Size', 'ADBE Vector Ellipse Size'],
   'Audio': ['ADBE Audio Group'],
@@ -893,7 +922,13 @@ var INSTANT = 0.00001;
 
 /** To be called before the source is replaced. */
 function spanOf(layer       )       {
-  return { inPoint: layer.inPoint, outPoint: layer.outPoint, startTime: layer.startTime };
+  var source = sourceOf(layer);
+  return {
+    inPoint: layer.inPoint,
+    outPoint: layer.outPoint,
+    startTime: layer.startTime,
+    isEndless: source === null || isEndless(source)
+  };
 }
 
 /** To be called after the source is replaced. */
@@ -920,16 +955,17 @@ function fitTime(
     session.filling.push({ layer: layer, time: 'stretch' });
     return;
   }
-  // What began in the middle of the old source begins there in the new one, if that is so long.
+  // What began in the middle of the old source begins there in the new one, if that is so long. A still has no middle,
+  // and may be there before its start, where footage that lasts is not.
   var lasts = onceDuration(source) * speedOf(layer);
-  var start =
-    span.inPoint - span.startTime < lasts - INSTANT || time === 'loop' ? span.startTime : span.inPoint;
+  var isWithin = !span.isEndless && (span.inPoint - span.startTime < lasts - INSTANT || time === 'loop');
+  var start = isWithin ? span.startTime : span.inPoint;
   if (time === 'loop') {
     loopUntil(layer, source, span.outPoint - start);
     session.filling.push({ layer: layer, time: 'loop' });
   }
   var end = time === 'loop' ? span.outPoint : Math.min(span.outPoint, start + lasts);
-  setSpan(layer, { inPoint: span.inPoint, outPoint: end, startTime: start });
+  setSpan(layer, { inPoint: span.inPoint, outPoint: end, startTime: start, isEndless: false });
 }
 
 /** Stills, solids and placeholders of no length last as long as their layer. */
@@ -941,7 +977,7 @@ function isEndless(source        )          {
 function stretchOver(layer         , source        , from        , to        )       {
   var percent = (100 * (to - from)) / onceDuration(source);
   layer.stretch = Math.min(MAX_STRETCH, Math.max(MIN_STRETCH, percent));
-  setSpan(layer, { inPoint: from, outPoint: to, startTime: from });
+  setSpan(layer, { inPoint: from, outPoint: to, startTime: from, isEndless: false });
 }
 
 /** Repeats footage as often as the layer needs; an item may be shown by several, so that it never becomes shorter. */
@@ -962,6 +998,8 @@ function setSpan(layer       , span      )       {
   if (layer.startTime !== span.startTime) layer.startTime = span.startTime;
   if (layer.inPoint !== span.inPoint) layer.inPoint = span.inPoint;
   if (layer.outPoint !== span.outPoint) layer.outPoint = span.outPoint;
+  // An in point behind the old out point may not have been taken.
+  if (layer.inPoint !== span.inPoint) layer.inPoint = span.inPoint;
 }
 
 /** Length of the footage played once. */
@@ -1503,7 +1541,7 @@ function bindFootage(session         , operation                        )       
   var layers          = [];
   if (operation.layer !== null) {
     layers.push(findLayer(session.composition, operation.layer));
-    if (sourceOf(layers[0]) === null) {
+    if (!canBeReplaced(layers[0])) {
       fail('AE_LAYER_NOT_FOUND', quote(layers[0].name) + ' shows no footage that could be replaced');
     }
   }
@@ -1601,7 +1639,7 @@ function bindVisible(layer       , isVisible         )       {
 /** Lets a layer show a composition. */
 function bindSource(layer       , address        )       {
   var composition = findComposition(address);
-  if (sourceOf(layer) === null) {
+  if (!canBeReplaced(layer)) {
     fail('AE_LAYER_NOT_FOUND', quote(layer.name) + ' shows no composition that could be replaced');
   }
   var inside = compositionTree(composition);
@@ -1701,7 +1739,8 @@ function fitsAt(
   var document = scaled(documentAt(property, key), designed, factor);
   var isBox = document.boxText;
   // After Effects leaves out lines that begin below a box, and measures what is left: the box is made taller for that.
-  if (isBox) document.boxTextSize = [room.width, room.height * 2 + designed.fontSize * 4];
+  // It takes whole pixels (After Effects Scripting Guide, TextDocument.boxTextSize).
+  if (isBox) document.boxTextSize = [room.width, Math.ceil(room.height * 2 + designed.fontSize * 4)];
   writeDocument(property, key, document);
   var rectangle = (layer           ).sourceRectAtTime(time, false);
   if (isBox) {

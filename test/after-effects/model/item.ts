@@ -312,9 +312,10 @@ export class FootageItem extends AVItem {
     const { source } = this._footage;
     return source.kind === 'file' ? new ScriptFile(source.path) : null;
   }
+  /** Of placeholders too (After Effects Scripting Guide, AVItem.footageMissing). */
   override get footageMissing(): boolean {
     const { source } = this._footage;
-    return source.kind === 'file' && !existsSync(source.path);
+    return source.kind === 'placeholder' || (source.kind === 'file' && !existsSync(source.path));
   }
   get width(): number {
     return this._footage.width;

@@ -140,7 +140,8 @@ export abstract class Layer extends PropertyGroup {
   }
   set inPoint(value: unknown) {
     this._change();
-    this._layer.inPoint = numberFor('inPoint', value, -10_800, 10_800);
+    const time = numberFor('inPoint', value, -10_800, 10_800);
+    this._layer.inPoint = Math.max(time, this._begin());
   }
   get outPoint(): number {
     return this._layer.outPoint;
@@ -178,6 +179,11 @@ export abstract class Layer extends PropertyGroup {
   /** Where the source ends, in the composition; a layer cannot be longer. */
   _end(): number {
     return Number.POSITIVE_INFINITY;
+  }
+
+  /** Where the source begins: what has a time is not there before (not verified, as the end is not). */
+  _begin(): number {
+    return Number.NEGATIVE_INFINITY;
   }
 
   override get active(): boolean {
@@ -401,11 +407,16 @@ export class AVLayer extends Layer {
       ],
     });
   }
+  get #isEndless(): boolean {
+    return this._layer.timeRemapEnabled || (this.source?.duration ?? 0) === 0;
+  }
   override _end(): number {
-    const { startTime, stretch, timeRemapEnabled } = this._layer;
-    const duration = this.source?.duration ?? 0;
-    const isEndless = timeRemapEnabled || duration === 0;
-    return isEndless ? Number.POSITIVE_INFINITY : startTime + (duration * Math.abs(stretch)) / 100;
+    const { startTime, stretch } = this._layer;
+    if (this.#isEndless) return Number.POSITIVE_INFINITY;
+    return startTime + ((this.source?.duration ?? 0) * Math.abs(stretch)) / 100;
+  }
+  override _begin(): number {
+    return this.#isEndless ? Number.NEGATIVE_INFINITY : this._layer.startTime;
   }
 
   /** Position, anchor point and scale stay as they are; a layer longer than its new source ends with it. */
@@ -421,6 +432,8 @@ export class AVLayer extends Layer {
     const { _item: data } = item;
     layer.sourceId = data.id;
     if (!hasOwnName) layer.name = item.name;
+    // A null object stays one, and invisible (After Effects Scripting Guide, AVLayer.replaceSource).
+    if (layer.kind === 'null') return;
     layer.kind =
       data.type === 'comp'
         ? 'comp'

@@ -130,7 +130,9 @@ export class TextDocument {
   }
   set boxTextSize(value: unknown) {
     const [width, height] = pair('boxTextSize', value);
-    if (width < 1 || height < 1) throw badValue('boxTextSize', 'Value out of range.');
+    // "Array of two integers (minimum value of 1)": whether it refuses others or rounds them is not verified.
+    if (![width, height].every((side) => Number.isInteger(side) && side >= 1))
+      throw badValue('boxTextSize', 'Value out of range.');
     this.#box().size = [width, height];
   }
   get boxTextPos(): number[] {

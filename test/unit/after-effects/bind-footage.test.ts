@@ -3,7 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { BindOperation } from '../../../src/engines/aerender/bind-data.ts';
-import { compLayer, footageLayer, ProjectBuilder, textLayer } from '../../after-effects/project-builder.ts';
+import {
+  compLayer,
+  footageLayer,
+  layerOf,
+  ProjectBuilder,
+  textLayer,
+} from '../../after-effects/project-builder.ts';
 import type { SimFootage, SimProject, SimProperty } from '../../after-effects/sim-project.ts';
 import { temporaryDirectory } from '../../helpers/render-request.ts';
 import { bindIn, failureIn, layerIn, pngFile, propertyIn, wavFile } from './bind-bench.ts';
@@ -154,6 +160,34 @@ test('a layer that shows no footage and an item that is not there are errors', a
   );
   assert.equal(item.code, 'AE_LAYER_NOT_FOUND');
   assert.equal(item.candidates[0], 'logo');
+});
+
+test('a null object is refused: it would stay invisible', async (context) => {
+  const file = pngFile(join(temporaryDirectory(context), 'new.png'), 10, 10);
+  const build = new ProjectBuilder();
+  build.comp('Main', { layers: [layerOf('null', 'Place', build.solid('Null 1', [1, 1, 1]))] });
+  const error = failureIn(await bindIn(context, build, { operations: [footage(file)] }));
+  assert.equal(error.code, 'AE_LAYER_NOT_FOUND');
+  assert.match(error.message, /"Place"/);
+});
+
+test('what lasts begins where the still began that it replaces', async (context) => {
+  const directory = temporaryDirectory(context);
+  const file = wavFile(join(directory, 'new.wav'), 1);
+  for (const startTime of [0, 0.8]) {
+    const build = new ProjectBuilder();
+    const place = build.placeholder('place');
+    build.comp('Main', {
+      duration: 4,
+      layers: [footageLayer(place, { name: 'Place', inPoint: 0.4, outPoint: 3, startTime })],
+    });
+    const { project } = await bindIn(context, build, { operations: [footage(file)] });
+    const layer = layerIn(project, 'Main', 'Place');
+    assert.deepEqual(
+      [layer.inPoint, layer.outPoint, layer.startTime].map((each) => Math.round(each * 1000) / 1000),
+      [0.4, 1.4, 0.4],
+    );
+  }
 });
 
 /** In and out point, start and stretch of "Place", 0.4 to 2 s of 2 s, after a sound of this length replaced it. */

@@ -85,6 +85,22 @@ test('English names are understood where After Effects has those of another lang
   assert.equal(propertyIn(layer(), 'ADBE Opacity').value, 25);
 });
 
+test('common effects are found by their English names in every language', async (context) => {
+  const { result, layer } = await bindProperty(context, 'Effects.Fill.Color', [0, 0, 1, 1], (box) => {
+    for (const group of box.properties) {
+      if (group.matchName !== 'ADBE Effect Parade') continue;
+      group.name = 'Effekte';
+      for (const each of group.children ?? []) {
+        if (each.matchName !== 'ADBE Fill') continue;
+        each.name = 'Füllung';
+        for (const value of each.children ?? []) value.name = `${value.name} (deutsch)`;
+      }
+    }
+  });
+  assert.ok(result.ok, JSON.stringify(result));
+  assert.deepEqual(propertyIn(layer(), 'ADBE Fill-0002').value, [0, 0, 1, 1]);
+});
+
 test('values of all types are set as the property takes them', async (context) => {
   const cases: [string, string, PropertyValue, unknown][] = [
     ['Effects.Fill.Color', 'ADBE Fill-0002', [0, 0.5, 1, 1], [0, 0.5, 1, 1]],

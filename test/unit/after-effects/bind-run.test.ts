@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { BIND_EXIT_CODES, type BindOperation } from '../../../src/engines/aerender/bind-data.ts';
 import { writeBindFiles } from '../../../src/engines/aerender/bind-files.ts';
-import { compLayer, footageLayer, ProjectBuilder, textLayer } from '../../after-effects/project-builder.ts';
+import {
+  compLayer,
+  effect,
+  fillEffect,
+  footageLayer,
+  ProjectBuilder,
+  textLayer,
+} from '../../after-effects/project-builder.ts';
 import { temporaryDirectory } from '../../helpers/render-request.ts';
 import {
   addressed,
@@ -135,6 +142,17 @@ test('a placeholder that no input replaced is a warning', async (context) => {
   const { result } = await bindIn(context, build, {});
   assert.ok(result.ok, JSON.stringify(result));
   assert.match(result.warnings.join(), /"Logo" shows the placeholder "Your logo"/);
+});
+
+test('an effect that is not installed is a warning; those of the project itself are not', async (context) => {
+  const effects = [
+    fillEffect([1, 0, 0]),
+    effect('Glow & Go', 'VENDOR Glow', []),
+    effect('Steering', 'Pseudo/12345', []),
+  ];
+  const { result } = await bindIn(context, simple(textLayer('Sub', 'x', {}, { effects })), {});
+  assert.ok(result.ok, JSON.stringify(result));
+  assert.deepEqual(result.warnings, ['the effect "Glow & Go" (VENDOR Glow) is not installed']);
 });
 
 test('a font that is not there is an error with its name, or a warning', async (context) => {

@@ -1,5 +1,6 @@
 /** Videos and sounds of another length than what they replace. */
 import { quote } from './failure.ts';
+import { sourceOf } from './layers.ts';
 import { type Session, warn } from './session.ts';
 
 type TimeFit = 'keep' | 'trim' | 'loop' | 'stretch';
@@ -9,6 +10,8 @@ export interface Span {
   readonly inPoint: number;
   readonly outPoint: number;
   readonly startTime: number;
+  /** What it showed had no time of its own: a still, a placeholder of no length. */
+  readonly isEndless: boolean;
 }
 
 /** What After Effects takes for `stretch`, percent, and for `loop`. */
@@ -20,7 +23,13 @@ var INSTANT = 0.00001;
 
 /** To be called before the source is replaced. */
 export function spanOf(layer: Layer): Span {
-  return { inPoint: layer.inPoint, outPoint: layer.outPoint, startTime: layer.startTime };
+  var source = sourceOf(layer);
+  return {
+    inPoint: layer.inPoint,
+    outPoint: layer.outPoint,
+    startTime: layer.startTime,
+    isEndless: source === null || isEndless(source)
+  };
 }
 
 /** To be called after the source is replaced. */
@@ -47,16 +56,17 @@ export function fitTime(
     session.filling.push({ layer: layer, time: 'stretch' });
     return;
   }
-  // What began in the middle of the old source begins there in the new one, if that is so long.
+  // What began in the middle of the old source begins there in the new one, if that is so long. A still has no middle,
+  // and may be there before its start, where footage that lasts is not.
   var lasts = onceDuration(source) * speedOf(layer);
-  var start =
-    span.inPoint - span.startTime < lasts - INSTANT || time === 'loop' ? span.startTime : span.inPoint;
+  var isWithin = !span.isEndless && (span.inPoint - span.startTime < lasts - INSTANT || time === 'loop');
+  var start = isWithin ? span.startTime : span.inPoint;
   if (time === 'loop') {
     loopUntil(layer, source, span.outPoint - start);
     session.filling.push({ layer: layer, time: 'loop' });
   }
   var end = time === 'loop' ? span.outPoint : Math.min(span.outPoint, start + lasts);
-  setSpan(layer, { inPoint: span.inPoint, outPoint: end, startTime: start });
+  setSpan(layer, { inPoint: span.inPoint, outPoint: end, startTime: start, isEndless: false });
 }
 
 /** Stills, solids and placeholders of no length last as long as their layer. */
@@ -68,7 +78,7 @@ export function isEndless(source: AVItem): boolean {
 export function stretchOver(layer: AVLayer, source: AVItem, from: number, to: number): void {
   var percent = (100 * (to - from)) / onceDuration(source);
   layer.stretch = Math.min(MAX_STRETCH, Math.max(MIN_STRETCH, percent));
-  setSpan(layer, { inPoint: from, outPoint: to, startTime: from });
+  setSpan(layer, { inPoint: from, outPoint: to, startTime: from, isEndless: false });
 }
 
 /** Repeats footage as often as the layer needs; an item may be shown by several, so that it never becomes shorter. */
@@ -89,6 +99,8 @@ function setSpan(layer: Layer, span: Span): void {
   if (layer.startTime !== span.startTime) layer.startTime = span.startTime;
   if (layer.inPoint !== span.inPoint) layer.inPoint = span.inPoint;
   if (layer.outPoint !== span.outPoint) layer.outPoint = span.outPoint;
+  // An in point behind the old out point may not have been taken.
+  if (layer.inPoint !== span.inPoint) layer.inPoint = span.inPoint;
 }
 
 /** Length of the footage played once. */

@@ -4,7 +4,7 @@ import { fileAt } from './files.ts';
 import { fitPicture, type PicturePlace, placeOf } from './footage-fit.ts';
 import { fitTime, type Span, spanOf } from './footage-time.ts';
 import { allCompositions, allSources, findItem } from './items.ts';
-import { findLayer, sourceOf } from './layers.ts';
+import { canBeReplaced, findLayer, sourceOf } from './layers.ts';
 import type { OperationOf, Session } from './session.ts';
 
 /** Replaces the source of a layer, or an item of the project in all layers that show it. */
@@ -12,7 +12,7 @@ export function bindFootage(session: Session, operation: OperationOf<'footage'>)
   var layers: Layer[] = [];
   if (operation.layer !== null) {
     layers.push(findLayer(session.composition, operation.layer));
-    if (sourceOf(layers[0]) === null) {
+    if (!canBeReplaced(layers[0])) {
       fail('AE_LAYER_NOT_FOUND', quote(layers[0].name) + ' shows no footage that could be replaced');
     }
   }

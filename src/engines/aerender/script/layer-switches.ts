@@ -1,7 +1,7 @@
 /** Layers on and off, other compositions in them, and expressions of the template. */
 import { fail, messageOf, quote } from './failure.ts';
 import { findComposition } from './items.ts';
-import { compositionTree, sourceOf } from './layers.ts';
+import { canBeReplaced, compositionTree } from './layers.ts';
 import { findProperty } from './property-path.ts';
 
 /** Shows or hides a layer, with its sound. What is shown gets no sound that the project does not give it. */
@@ -14,7 +14,7 @@ export function bindVisible(layer: Layer, isVisible: boolean): void {
 /** Lets a layer show a composition. */
 export function bindSource(layer: Layer, address: string): void {
   var composition = findComposition(address);
-  if (sourceOf(layer) === null) {
+  if (!canBeReplaced(layer)) {
     fail('AE_LAYER_NOT_FOUND', quote(layer.name) + ' shows no composition that could be replaced');
   }
   var inside = compositionTree(composition);

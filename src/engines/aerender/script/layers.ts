@@ -53,6 +53,14 @@ export function sourceOf(layer: Layer): AVItem | null {
   return source ? source : null;
 }
 
+/**
+ * Whether a layer has a source that can be replaced. A null object has one too, a solid, but stays invisible whatever it
+ * is given (After Effects Scripting Guide, AVLayer.replaceSource).
+ */
+export function canBeReplaced(layer: Layer): boolean {
+  return sourceOf(layer) !== null && !layer.nullLayer;
+}
+
 function layerByNumber(composition: CompItem, number: number): Layer {
   if (number >= 1 && number <= composition.numLayers) return composition.layer(number);
   return fail(

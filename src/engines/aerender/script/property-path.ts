@@ -16,8 +16,8 @@ interface Search {
 var MAX_PROPERTY_PARTS = 32;
 
 /**
- * English names of what every After Effects has under the name of its language; effects and their properties have
- * match names as well, which "template inspect" lists. One name has several where groups of different kinds use it.
+ * English names of what every After Effects has under the name of its language; of effects those
+ * that templates are most often steered by, others have match names, which "template inspect" lists. One name has several where groups of different kinds use it.
  */
 var ENGLISH: Record<string, string[]> = {
   'Effects': ['ADBE Effect Parade'],
@@ -37,13 +37,34 @@ var ENGLISH: Record<string, string[]> = {
     'ADBE Opacity',
     'ADBE Vector Fill Opacity',
     'ADBE Vector Stroke Opacity',
-    'ADBE Vector Group Opacity'
+    'ADBE Vector Group Opacity',
+    'ADBE Fill-0005'
   ],
   'Text': ['ADBE Text Properties'],
   'Source Text': ['ADBE Text Document'],
   'Masks': ['ADBE Mask Parade'],
   'Contents': ['ADBE Root Vectors Group', 'ADBE Vectors Group'],
-  'Color': ['ADBE Vector Fill Color', 'ADBE Vector Stroke Color'],
+  'Color': [
+    'ADBE Vector Fill Color',
+    'ADBE Vector Stroke Color',
+    'ADBE Fill-0002',
+    'ADBE Color Control-0001'
+  ],
+  // What templates are steered by: effects are called in the language of the machine too, unless somebody named them.
+  'Fill': ['ADBE Fill'],
+  'Tint': ['ADBE Tint'],
+  'Map Black To': ['ADBE Tint-0001'],
+  'Map White To': ['ADBE Tint-0002'],
+  'Amount to Tint': ['ADBE Tint-0003'],
+  'Slider Control': ['ADBE Slider Control'],
+  'Slider': ['ADBE Slider Control-0001'],
+  'Checkbox Control': ['ADBE Checkbox Control'],
+  'Checkbox': ['ADBE Checkbox Control-0001'],
+  'Color Control': ['ADBE Color Control'],
+  'Point Control': ['ADBE Point Control'],
+  'Point': ['ADBE Point Control-0001'],
+  'Angle Control': ['ADBE Angle Control'],
+  'Angle': ['ADBE Angle Control-0001'],
   'Stroke Width': ['ADBE Vector Stroke Width'],
   'Size': ['ADBE Vector Rect Size', 'ADBE Vector Ellipse Size'],
   'Audio': ['ADBE Audio Group'],

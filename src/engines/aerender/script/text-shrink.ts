@@ -69,7 +69,8 @@ function fitsAt(
   var document = scaled(documentAt(property, key), designed, factor);
   var isBox = document.boxText;
   // After Effects leaves out lines that begin below a box, and measures what is left: the box is made taller for that.
-  if (isBox) document.boxTextSize = [room.width, room.height * 2 + designed.fontSize * 4];
+  // It takes whole pixels (After Effects Scripting Guide, TextDocument.boxTextSize).
+  if (isBox) document.boxTextSize = [room.width, Math.ceil(room.height * 2 + designed.fontSize * 4)];
   writeDocument(property, key, document);
   var rectangle = (layer as AVLayer).sourceRectAtTime(time, false);
   if (isBox) {
