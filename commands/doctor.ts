@@ -18,8 +18,11 @@ export default class Doctor extends ClientCommand {
 
   async run(): Promise<{ ok: boolean; checks: readonly CheckResult[] }> {
     await this.parse(Doctor);
-    const agent = await agentSettings();
+    const found = await agentSettings();
+    const broken = found instanceof FlatrenderError ? found : null;
+    const agent = found instanceof FlatrenderError ? null : found;
     const checks = [
+      ...(broken ? [{ name: 'agent.env', run: () => Promise.reject(broken) }] : []),
       ...machineChecks({
         home: flatrenderHome(),
         ffmpegPath: agent?.ffmpegPath ?? '',
@@ -29,6 +32,11 @@ export default class Doctor extends ClientCommand {
         connect: () => ({ api: this.api, config: this.clientConfig }),
         version: this.config.version,
         agentHealthUrl: agent?.healthUrl ?? null,
+        whyNoAgent: broken
+          ? 'needs an agent.env that can be read'
+          : agent
+            ? 'it has no health endpoint of its own to ask (HEALTH_PORT)'
+            : 'this machine has no agent.env',
         signal: this.signal,
       }),
     ];
@@ -42,17 +50,18 @@ export default class Doctor extends ClientCommand {
   }
 }
 
-/** What this machine's agent is set to; null when there is no agent.env. A broken one is the agent's to report. */
-async function agentSettings(): Promise<{
-  ffmpegPath: string;
-  aerender: AerenderSettings;
-  healthUrl: string | null;
-} | null> {
-  const { loadAgentConfig } = await import('../src/config/agent-config.ts');
+interface AgentSettings {
+  readonly ffmpegPath: string;
+  readonly aerender: AerenderSettings;
+  readonly healthUrl: string | null;
+}
+
+/** What this machine's agent is set to; null when it has none. The error when its agent.env is broken. */
+async function agentSettings(): Promise<AgentSettings | FlatrenderError | null> {
+  const { isAgentSetUp, loadAgentConfig } = await import('../src/config/agent-config.ts');
   try {
-    const { config, file } = loadAgentConfig({});
-    if (file === null && process.env.NODE_ID === undefined) return null;
-    const { aerender, ffmpegPath, healthPort, healthHost } = config;
+    if (!isAgentSetUp()) return null;
+    const { aerender, ffmpegPath, healthPort, healthHost } = loadAgentConfig({}).config;
     const host = healthHost === '0.0.0.0' ? '127.0.0.1' : healthHost;
     return {
       ffmpegPath,
@@ -60,7 +69,7 @@ async function agentSettings(): Promise<{
       healthUrl: healthPort === null || healthPort === 0 ? null : `http://${host}:${healthPort}/health`,
     };
   } catch (error) {
-    if (error instanceof FlatrenderError) return null;
+    if (error instanceof FlatrenderError) return error;
     throw error;
   }
 }

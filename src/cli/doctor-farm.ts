@@ -5,6 +5,7 @@ import type { ClientConfig } from '../config/client-config.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { WhoAmI } from '../protocol/tokens.ts';
 import type { Check, Finding } from './doctor.ts';
+import { isMock } from './node-report.ts';
 import { formatDuration, plural } from './output.ts';
 
 /** Requests of nodes are refused beyond 300 s (protocol/signatures.ts); half of that is the time to act. */
@@ -15,8 +16,9 @@ export interface FarmOptions {
   /** Throws CONFIG_MISSING when this terminal knows no control plane. */
   readonly connect: () => { api: Api; config: ClientConfig };
   readonly version: string;
-  /** Health endpoint of this machine's agent; null when it has no agent.env. */
+  /** Health endpoint of this machine's agent; null: there is none to ask, for this reason. */
   readonly agentHealthUrl: string | null;
+  readonly whyNoAgent: string;
   readonly signal: AbortSignal;
 }
 
@@ -126,6 +128,13 @@ async function checkNodes(api: Api): Promise<readonly Finding[]> {
         fix: `flatrender node resume ${node.id}`,
       });
     }
+    if (node.capabilities?.engines.some(isMock)) {
+      found.push({
+        status: 'warning',
+        message: `${node.id} is in mock mode: After Effects jobs that no other node can render get test pictures there`,
+        fix: 'for real ones remove AE_PATH= from its agent.env',
+      });
+    }
     if (node.status === 'offline') {
       found.push({
         status: 'warning',
@@ -137,8 +146,8 @@ async function checkNodes(api: Api): Promise<readonly Finding[]> {
   return found;
 }
 
-async function checkAgent({ agentHealthUrl, signal }: FarmOptions): Promise<Finding> {
-  if (agentHealthUrl === null) return { status: 'skipped', message: 'this machine has no agent.env' };
+async function checkAgent({ agentHealthUrl, whyNoAgent, signal }: FarmOptions): Promise<Finding> {
+  if (agentHealthUrl === null) return { status: 'skipped', message: whyNoAgent };
   try {
     const health = await callJson<{ status: string; machineId: string; queue: { processing: number } }>(
       { url: new URL(agentHealthUrl).origin, signal },

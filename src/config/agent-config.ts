@@ -190,6 +190,15 @@ export function loadAgentConfig(options: {
   return { config, file: path, warnings: file ? [...unknownKeys(file), ...openToOthers(file)] : [] };
 }
 
+/** Whether this machine is set up as a node: it has an agent.env, or its settings are in the environment. */
+export function isAgentSetUp(env: NodeJS.ProcessEnv = process.env): boolean {
+  // A file that the variable names counts also when it is not there: then that is what is wrong.
+  if (env.NODE_ID !== undefined || env.AGENT_ENV_FILE) return true;
+  return (
+    findEnvFile({ given: undefined, env, directories: [programDirectory(), flatrenderHome(env)] }) !== null
+  );
+}
+
 function readKey(
   key: AgentKey,
   flag: string | undefined,
@@ -203,7 +212,9 @@ function readKey(
   if (text === undefined) {
     const looked = file ? file.path : `the environment, and no agent.env in ${directories.join(' or ')}`;
     throw new FlatrenderError('CONFIG_MISSING', `${key} is not set (${description}); looked in ${looked}`, {
-      hint: (file && unknownKeys(file)[0]) ?? `set ${key}, or name the file: --agent-env agent.env`,
+      hint:
+        (file && unknownKeys(file).find((each) => each.endsWith('?'))) ??
+        `set ${key}, or name the file: --agent-env agent.env`,
     });
   }
   const place = flag === undefined ? placeOf(key, file, env) : `the flag for ${key}`;
@@ -228,9 +239,9 @@ function unknownKeys(file: EnvFile): string[] {
     .filter((key) => !known.includes(key))
     .flatMap((key) => {
       const meant = known.find((candidate) => distance(candidate, key.toUpperCase()) <= 2);
-      return meant === undefined
-        ? []
-        : [`${placeOf(key, file, {})} is not a setting; did you mean ${meant}?`];
+      if (meant !== undefined) return [`${placeOf(key, file, {})} is not a setting; did you mean ${meant}?`];
+      // Other programs may share the file, and none has these.
+      return key.startsWith('AE_') ? [`${placeOf(key, file, {})} is not a setting`] : [];
     });
 }
 

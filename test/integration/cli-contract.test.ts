@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { cliEnv, pinnedNode, runCli, runCliJson } from '../helpers/cli.ts';
@@ -167,4 +169,27 @@ COMP_WORDS=(flatrender jo); COMP_CWORD=1; _flatrender; echo "\${COMPREPLY[*]}"`;
   });
   if (code === null) return t.skip('no bash on this machine');
   assert.equal(out, 'running\njob\n');
+});
+
+test('doctor fails for an agent.env that cannot be read, and says what mends it', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'flatrender-doctor-'));
+  try {
+    const file = join(home, 'agent.env');
+    writeFileSync(
+      file,
+      `NODE_ID=n\nNODE_HMAC_SECRET=${'s'.repeat(43)}\nORCHESTRATOR_URL=http://127.0.0.1:9\nAE_MODE=fast\n`,
+      { mode: 0o600 },
+    );
+    const found = await runCli(['doctor'], { home, env: { AGENT_ENV_FILE: file } });
+    assert.equal(found.exitCode, 1);
+    assert.match(found.stdout, /^failed +agent\.env +AE_MODE in .*line 4: "fast" is not valid/m);
+    assert.match(found.stdout, /^skipped +agent +needs an agent\.env that can be read$/m);
+    const lost = await runCli(['doctor'], { home, env: { AGENT_ENV_FILE: join(home, 'no.env') } });
+    assert.match(lost.stdout, /^failed +agent\.env +there is no file .*no\.env$/m);
+    const none = await runCli(['doctor'], { home });
+    assert.equal(none.exitCode, 0);
+    assert.match(none.stdout, /^skipped +agent +this machine has no agent\.env$/m);
+  } finally {
+    rmSync(home, { recursive: true });
+  }
 });

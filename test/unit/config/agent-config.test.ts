@@ -212,9 +212,13 @@ test('a missing key says where it was looked for and what a misspelt one was mea
 });
 
 test('misspelt keys are warned of, foreign ones are left alone', (t) => {
-  const { warnings } = load(t, `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\nNODE_TAG=gpu\nHTTP_PROXY=x\n`);
-  assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? '', /NODE_TAG .*did you mean NODE_TAGS/);
+  const { warnings } = load(
+    t,
+    `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\nNODE_TAG=gpu\nHTTP_PROXY=x\nAE_FRAME_TIMEOUT=9\n`,
+  );
+  assert.equal(warnings.length, 2);
+  assert.match(warnings[1] ?? '', /NODE_TAG .*did you mean NODE_TAGS/);
+  assert.match(warnings[0] ?? '', /^AE_FRAME_TIMEOUT .* is not a setting$/);
 });
 
 test('the scratch space is a directory of its own below TEMP_DIR, because it is emptied at start', (t) => {
