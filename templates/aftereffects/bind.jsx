@@ -480,7 +480,7 @@ function walk(
     var name = parts.slice(from, to).join('.');
     var children = childrenCalled(group                 , name);
     if (children.length > 1) {
-      search.repeated = numbered(children, joinPath(parts.slice(0, from)));
+      search.repeated = numbered(group, children, name, joinPath(parts.slice(0, from)));
     } else if (children.length === 1) {
       var found = walk(children[0], parts, to, search);
       if (found !== null) return found;
@@ -577,11 +577,21 @@ function childPaths(group              , prefix        , wanted        )        
   return near;
 }
 
-/** Those of one name have different numbers. */
-function numbered(children                         , prefix        )           {
+/** Those of one name have different numbers. `propertyIndex` is one only of what is in an indexed group. */
+function numbered(
+  group              ,
+  repeated                         ,
+  name        ,
+  prefix
+)           {
   var paths           = [];
+  var isByName = repeated[0].name === name;
+  var children = childrenOf(group);
   for (var index = 0; index < children.length; index++) {
-    paths.push((prefix === '' ? '' : prefix + '.') + children[index].propertyIndex);
+    var isMeant = isByName
+      ? children[index].name === name
+      : children[index].matchName === repeated[0].matchName;
+    if (isMeant) paths.push((prefix === '' ? '' : prefix + '.') + (index + 1));
   }
   return paths;
 }
@@ -1764,7 +1774,8 @@ function restorePosition(document              , designed              )       {
 /** The document with the factor applied to the designed size, and to a line spacing that does not follow the size. */
 function scaled(document              , designed              , factor        )               {
   document.fontSize = Math.max(SMALLEST_SIZE, designed.fontSize * factor);
-  if (designed.autoLeading === false && designed.leading > 0) document.leading = designed.leading * factor;
+  // "autoLeading" is of After Effects 24; "leading", of 14.2, is 0 where it is automatic (After Effects Scripting Guide).
+  if (designed.autoLeading !== true && designed.leading > 0) document.leading = designed.leading * factor;
   return document;
 }
 
@@ -1823,6 +1834,7 @@ function bindText(session         , layer       , operation                     
   var property = textProperty(layer);
   var room = operation.shrink ? originalWidth(layer, property) : 0;
   disableExpression(session, property);
+  warnOfStyles(session, layer, property);
   changeText(property, function (document) {
     setText(document, operation.text);
     if (operation.font !== null) document.font = operation.font;
@@ -1838,6 +1850,33 @@ function bindText(session         , layer       , operation                     
   }
   if (operation.shrink && !shrinkText(layer, property, room)) {
     warn(session, 'the text of ' + quote(layer.name) + ' does not fit, however small');
+  }
+}
+
+/** A text that is set has the style of the first character (After Effects Scripting Guide, TextDocument). */
+function warnOfStyles(session         , layer       , property                      )       {
+  var keys = property.numKeys;
+  for (var key = keys === 0 ? 0 : 1; key <= keys; key++) {
+    if (!hasSeveralStyles(documentAt(property, key))) continue;
+    warn(
+      session,
+      'the text of ' + quote(layer.name) + ' has several styles: the input gets that of its first character'
+    );
+  }
+}
+
+/** What all characters do not have alike is undefined. Of After Effects 24.3; before, nobody knows here. */
+function hasSeveralStyles(document              )          {
+  var ranged = document
+
+   ;
+  if (typeof ranged.characterRange !== 'function' || document.text === '') return false;
+  try {
+    var all = ranged.characterRange(0, -1);
+    if (all.font === undefined || all.fontSize === undefined) return true;
+    return document.applyFill === true && all.fillColor === undefined;
+  } catch (_unknown) {
+    return false;
   }
 }
 

@@ -126,6 +126,8 @@ export interface SimText {
   justification: 'left' | 'center' | 'right' | 'justify';
   leading: number;
   tracking: number;
+  /** What not all characters have alike; the value is that of the first. */
+  mixed?: ('font' | 'fontSize' | 'fillColor')[];
   /** Paragraph text has a box; point text has none. */
   box: { size: [number, number]; pos: [number, number] } | null;
 }

@@ -31,6 +31,17 @@ export class TextDocument {
   }
   set text(value: unknown) {
     this._text.text = lines(String(value));
+    delete this._text.mixed;
+  }
+  /** Of all characters, of After Effects 24.3: what not all of them have alike is undefined. */
+  characterRange(start: unknown, end: unknown): { font?: string; fontSize?: number; fillColor?: number[] } {
+    const { text, mixed = [], font, fontSize, fillColor } = this._text;
+    if (start !== 0 || (end !== -1 && end !== text.length))
+      throw aeError('Only the whole text is simulated.');
+    const all = { font, fontSize, fillColor };
+    return Object.fromEntries(
+      Object.entries(all).filter(([key]) => !mixed.includes(key as keyof typeof all)),
+    );
   }
   get font(): string {
     return this._text.font;
@@ -101,17 +112,18 @@ export class TextDocument {
       throw badValue('justification', `Value ${String(value)} is unknown.`);
     this._text.justification = (name ?? 'justify') as SimText['justification'];
   }
+  /** 0 where it is automatic; less than 0.01 cannot be set (After Effects Scripting Guide, TextDocument.leading). */
   get leading(): number {
-    return this._text.leading > 0 ? this._text.leading : this._text.fontSize * 1.2;
+    return Math.max(0, this._text.leading);
   }
   set leading(value: unknown) {
-    this._text.leading = numberFor('leading', value, 0);
+    this._text.leading = Math.max(0.01, numberFor('leading', value, 0));
   }
   get autoLeading(): boolean {
     return this._text.leading <= 0;
   }
   set autoLeading(value: unknown) {
-    this._text.leading = value ? 0 : this.leading;
+    this._text.leading = value ? 0 : this.leading || this._text.fontSize * 1.2;
   }
   get tracking(): number {
     return this._text.tracking;

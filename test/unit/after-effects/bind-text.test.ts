@@ -89,6 +89,12 @@ test('an expression that would overrule the text is disabled, with a warning', a
   assert.match(warnings.join(), /bind\[0\] \(input "title"\): the expression of "Source Text" is disabled/);
 });
 
+test('a text of several styles is a warning: the input has the first of them', async (context) => {
+  const mixed = await bindTitle(context, textLayer('Title', 'one two', { mixed: ['fontSize'] }), {});
+  assert.match(mixed.warnings.join(), /"Title" has several styles/);
+  assert.equal(textOf(mixed.layer).text, 'new');
+});
+
 test('a text is made smaller until it fits its box', async (context) => {
   const box = { size: [200, 60] as [number, number], pos: [0, 0] as [number, number] };
   const { layer } = await bindTitle(context, textLayer('Title', 'old', { fontSize: 40, box }), {

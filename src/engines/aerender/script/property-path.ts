@@ -116,7 +116,7 @@ function walk(
     var name = parts.slice(from, to).join('.');
     var children = childrenCalled(group as PropertyGroup, name);
     if (children.length > 1) {
-      search.repeated = numbered(children, joinPath(parts.slice(0, from)));
+      search.repeated = numbered(group, children, name, joinPath(parts.slice(0, from)));
     } else if (children.length === 1) {
       var found = walk(children[0], parts, to, search);
       if (found !== null) return found;
@@ -213,11 +213,21 @@ function childPaths(group: PropertyBase, prefix: string, wanted: string): string
   return near;
 }
 
-/** Those of one name have different numbers. */
-function numbered(children: readonly PropertyBase[], prefix: string): string[] {
+/** Those of one name have different numbers. `propertyIndex` is one only of what is in an indexed group. */
+function numbered(
+  group: PropertyBase,
+  repeated: readonly PropertyBase[],
+  name: string,
+  prefix: string
+): string[] {
   var paths: string[] = [];
+  var isByName = repeated[0].name === name;
+  var children = childrenOf(group);
   for (var index = 0; index < children.length; index++) {
-    paths.push((prefix === '' ? '' : prefix + '.') + children[index].propertyIndex);
+    var isMeant = isByName
+      ? children[index].name === name
+      : children[index].matchName === repeated[0].matchName;
+    if (isMeant) paths.push((prefix === '' ? '' : prefix + '.') + (index + 1));
   }
   return paths;
 }

@@ -94,7 +94,8 @@ function restorePosition(document: TextDocument, designed: TextDocument): void {
 /** The document with the factor applied to the designed size, and to a line spacing that does not follow the size. */
 function scaled(document: TextDocument, designed: TextDocument, factor: number): TextDocument {
   document.fontSize = Math.max(SMALLEST_SIZE, designed.fontSize * factor);
-  if (designed.autoLeading === false && designed.leading > 0) document.leading = designed.leading * factor;
+  // "autoLeading" is of After Effects 24; "leading", of 14.2, is 0 where it is automatic (After Effects Scripting Guide).
+  if (designed.autoLeading !== true && designed.leading > 0) document.leading = designed.leading * factor;
   return document;
 }
 

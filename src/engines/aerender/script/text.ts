@@ -3,7 +3,7 @@ import { fail, quote } from './failure.ts';
 import { candidatesFor } from './names.ts';
 import { disableExpression } from './property-value.ts';
 import { type OperationOf, type Session, warn } from './session.ts';
-import { changeText, setText, sourceText } from './text-document.ts';
+import { changeText, documentAt, setText, sourceText } from './text-document.ts';
 import { originalWidth, shrinkText } from './text-shrink.ts';
 
 /** Sets text, font, size, colour and alignment, at all keyframes; then the size is reduced until it fits. */
@@ -11,6 +11,7 @@ export function bindText(session: Session, layer: Layer, operation: OperationOf<
   var property = textProperty(layer);
   var room = operation.shrink ? originalWidth(layer, property) : 0;
   disableExpression(session, property);
+  warnOfStyles(session, layer, property);
   changeText(property, function (document) {
     setText(document, operation.text);
     if (operation.font !== null) document.font = operation.font;
@@ -26,6 +27,36 @@ export function bindText(session: Session, layer: Layer, operation: OperationOf<
   }
   if (operation.shrink && !shrinkText(layer, property, room)) {
     warn(session, 'the text of ' + quote(layer.name) + ' does not fit, however small');
+  }
+}
+
+/** A text that is set has the style of the first character (After Effects Scripting Guide, TextDocument). */
+function warnOfStyles(session: Session, layer: Layer, property: TextDocumentProperty): void {
+  var keys = property.numKeys;
+  for (var key = keys === 0 ? 0 : 1; key <= keys; key++) {
+    if (!hasSeveralStyles(documentAt(property, key))) continue;
+    warn(
+      session,
+      'the text of ' + quote(layer.name) + ' has several styles: the input gets that of its first character'
+    );
+  }
+}
+
+/** What all characters do not have alike is undefined. Of After Effects 24.3; before, nobody knows here. */
+function hasSeveralStyles(document: TextDocument): boolean {
+  var ranged = document as unknown as {
+    characterRange?: (
+      start: number,
+      end: number
+    ) => { font?: string; fontSize?: number; fillColor?: number[] };
+  };
+  if (typeof ranged.characterRange !== 'function' || document.text === '') return false;
+  try {
+    var all = ranged.characterRange(0, -1);
+    if (all.font === undefined || all.fontSize === undefined) return true;
+    return document.applyFill === true && all.fillColor === undefined;
+  } catch (_unknown) {
+    return false;
   }
 }
 
