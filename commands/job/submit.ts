@@ -12,6 +12,8 @@ interface SubmitResult {
   jobs: readonly JobView[];
   batch: string | null;
   files: readonly SavedFile[];
+  /** What the control plane has to say, e.g. that only nodes in mock mode are there. */
+  warnings: readonly string[];
 }
 
 export default class JobSubmit extends ClientCommand {
@@ -98,6 +100,7 @@ In a CSV file the first line names the inputs and each further line is a job; an
   async run(): Promise<SubmitResult> {
     const { flags } = await this.parse(JobSubmit);
     await checkTarget(flags.output, flags.force);
+    const warnings: string[] = [];
     const jobs = await submitJobs(this.api, {
       template: flags.template,
       set: flags.set ?? [],
@@ -114,7 +117,10 @@ In a CSV file the first line names the inputs and each further line is a job; an
         ifNoNode: flags.anyway ? 'queue' : 'refuse',
       },
       onUpload: (path) => this.note(`uploaded ${path}`),
-      onWarning: (warning) => this.note(`warning: ${warning}`),
+      onWarning: (warning) => {
+        warnings.push(warning);
+        this.note(`warning: ${warning}`);
+      },
     });
     const batch = jobs[0]?.batch ?? null;
     for (const job of jobs) this.print(job.id);
@@ -123,9 +129,9 @@ In a CSV file the first line names the inputs and each further line is a job; an
       this.note(
         `submitted ${plural(jobs.length, 'job')}; follow with "flatrender job watch ${batch && jobs.length > 3 ? `--batch ${batch}` : ids.join(' ')}"`,
       );
-      return { jobs, batch, files: [] };
+      return { jobs, batch, files: [], warnings };
     }
-    return { ...(await this.finish(jobs, flags)), batch };
+    return { ...(await this.finish(jobs, flags)), batch, warnings };
   }
 
   private async finish(

@@ -131,8 +131,11 @@ test('with an empty AE_PATH a node takes After Effects jobs and says that its pi
   const { farm } = await farmWith(context, { slots: 1, mode: 'sequence', env: { AE_PATH: '' } });
   const path = join(farm.home, 'mock.mp4');
   const args = ['job', 'submit', '-t', 'greeting', '--wait', '--output', path];
-  const { jobs, files } = await farm.run<Submitted & { files: { mock?: true }[] }>(args);
+  const { jobs, files, warnings } = await farm.run<
+    Submitted & { files: { mock?: true }[]; warnings: string[] }
+  >(args);
   assert.equal(jobs[0]?.state, 'succeeded');
+  assert.match(warnings.join('\n'), /^greeting gets test pictures, no render: .*\(ae\)$/);
   assert.deepEqual([jobs[0]?.tasks?.[0]?.result?.mock, files[0]?.mock], [true, true]);
   const { lines } = await farm.run<{ lines: { line: string }[] }>(['job', 'logs', jobs[0]?.id ?? '']);
   assert.match(lines.map(({ line }) => line).join('\n'), /mock mode: AE_PATH is empty/);
