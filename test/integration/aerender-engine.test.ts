@@ -179,6 +179,22 @@ test('the composition lasts as long as the sound that the job brings', async (co
   assert.match(error.message, /input "song", which is not given/);
 });
 
+test('an output with a length of its own is the beginning of the composition that follows the sound', async (context) => {
+  const place = studio(context, { project: (bundleDir) => withSound(bundleDir) });
+  const song = join(place.root, 'song.wav');
+  writeFileSync(song, wavOf(1.75));
+  const manifest = greetingManifest({
+    inputs: { song: { type: 'audio' } },
+    bind: [{ to: 'footage', input: 'song', layer: 'tone' }],
+    composition: { duration: { input: 'song' } },
+    // The composition is designed with 1 s.
+    outputs: [{ name: 'main', container: 'mp4', durationSeconds: 1.5 }],
+  });
+  const inputs = { song: { type: 'audio', path: song } } as const;
+  const result = await aerenderEngine.render(place.request({ manifest, inputs }), recordingContext().context);
+  assert.equal(result.frames, 36);
+});
+
 test('an output longer than the composition is refused before anything is rendered', async (context) => {
   const place = studio(context);
   const manifest = greetingManifest({ composition: { duration: 2 } });

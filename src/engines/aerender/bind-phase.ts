@@ -64,12 +64,20 @@ export async function bindPhase(setting: TaskSetting): Promise<Bound> {
   return { result, project };
 }
 
-/** Seconds of the input that gives the composition its length; null: it has its own. */
+/**
+ * Seconds of the input that gives the composition its length; null: it has its own. An output with a length of its own
+ * takes the beginning of the composition, which is made long enough for it.
+ */
 async function lengthOfInput(request: RenderRequest, signal: AbortSignal): Promise<number | null> {
-  const { durationFrom, durationSeconds } = request.output;
-  if (durationSeconds !== null || durationFrom === null) return null;
-  const input = request.inputs[durationFrom];
-  if (input && 'path' in input) return await probeDuration(input.path, request.settings, signal);
+  const { duration } = request.manifest.composition;
+  const { durationSeconds } = request.output;
+  const durationFrom = request.output.durationFrom ?? (typeof duration === 'number' ? null : duration.input);
+  if (durationFrom === null) return null;
+  const input = Object.hasOwn(request.inputs, durationFrom) ? request.inputs[durationFrom] : undefined;
+  if (input && 'path' in input) {
+    return Math.max(durationSeconds ?? 0, await probeDuration(input.path, request.settings, signal));
+  }
+  if (durationSeconds !== null) return null;
   throw new FlatrenderError(
     'INPUT_INVALID',
     `the output lasts as long as input "${durationFrom}", which is not given`,
