@@ -723,6 +723,46 @@ function sourceText(layer       )                              {
   return property ? property : null;
 }
 
+/** Of After Effects 24.3: what the characters do not have alike is undefined. */
+
+/** Whether the characters differ in font, size or colour; before After Effects 24.3 nobody knows here. */
+function hasSeveralStyles(document              )          {
+  var ranged = document                             ;
+  if (typeof ranged.characterRange !== 'function' || document.text === '') return false;
+  try {
+    var all = ranged.characterRange(0, document.text.length);
+    if (all.font === undefined || all.fontSize === undefined) return true;
+    return document.applyFill === true && all.fillColor === undefined;
+  } catch (_unknown) {
+    return false;
+  }
+}
+
+/** Fonts of all characters; before After Effects 24.3 that of the first. */
+function fontsOf(document              )           {
+  var fonts           = [];
+  var ranged = document                             ;
+  try {
+    if (typeof ranged.characterRange === 'function') collectFonts(ranged, 0, document.text.length, fonts);
+  } catch (_unknown) {
+    fonts = [];
+  }
+  return fonts.length === 0 ? [document.font] : fonts;
+}
+
+/** Halves what has several fonts until each part has one. */
+function collectFonts(document                , start        , end        , fonts          )       {
+  if (end <= start || !document.characterRange) return;
+  var font = document.characterRange(start, end).font;
+  if (font !== undefined) {
+    fonts.push(font);
+  } else if (end - start > 1) {
+    var middle = Math.floor((start + end) / 2);
+    collectFonts(document, start, middle, fonts);
+    collectFonts(document, middle, end, fonts);
+  }
+}
+
 // src/engines/aerender/script/checks.ts
 
 /** Files and fonts that the rendered composition needs and that are not there. */
@@ -756,17 +796,20 @@ function usedFonts(session         )           {
     if (property === null) return;
     var keys = property.numKeys;
     for (var key = keys === 0 ? 0 : 1; key <= keys; key++) {
-      var document = key === 0 ? property.value : property.keyValue(key);
-      if (seen['font ' + document.font] !== true) fonts.push(document.font);
-      seen['font ' + document.font] = true;
+      var own = fontsOf(documentAt(property, key));
+      for (var index = 0; index < own.length; index++) {
+        if (seen['font ' + own[index]] !== true) fonts.push(own[index]);
+        seen['font ' + own[index]] = true;
+      }
     }
   });
   return fonts;
 }
 
 /**
- * Fonts that After Effects replaces by others. It says which from version 24.0 on; before, nobody knows here. A text of
- * several fonts names only the first: others that are not there are a warning, because they may be of another text.
+ * Fonts that After Effects replaces by others. It says which from version 24.0 on; before, nobody knows here. Before
+ * 24.3 a text of several fonts names only the first: others that are not there are a warning, because they may be of
+ * another text.
  */
 function missingFonts(session         , used                   )           {
   var missing           = [];
@@ -1862,21 +1905,6 @@ function warnOfStyles(session         , layer       , property                  
       session,
       'the text of ' + quote(layer.name) + ' has several styles: the input gets that of its first character'
     );
-  }
-}
-
-/** What all characters do not have alike is undefined. Of After Effects 24.3; before, nobody knows here. */
-function hasSeveralStyles(document              )          {
-  var ranged = document
-
-   ;
-  if (typeof ranged.characterRange !== 'function' || document.text === '') return false;
-  try {
-    var all = ranged.characterRange(0, -1);
-    if (all.font === undefined || all.fontSize === undefined) return true;
-    return document.applyFill === true && all.fillColor === undefined;
-  } catch (_unknown) {
-    return false;
   }
 }
 

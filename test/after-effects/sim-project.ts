@@ -127,7 +127,9 @@ export interface SimText {
   leading: number;
   tracking: number;
   /** What not all characters have alike; the value is that of the first. */
-  mixed?: ('font' | 'fontSize' | 'fillColor')[];
+  mixed?: ('fontSize' | 'fillColor')[];
+  /** Fonts of later characters, from the one with this index on. */
+  moreFonts?: { from: number; font: string }[];
   /** Paragraph text has a box; point text has none. */
   box: { size: [number, number]; pos: [number, number] } | null;
 }

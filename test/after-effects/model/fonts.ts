@@ -57,7 +57,10 @@ export class FontsObject {
     return this.#installed.map((name) => [new FontObject(name, false)]);
   }
   get missingOrSubstitutedFonts(): FontObject[] {
-    const used = textsOf(this.#project()).map(({ font }: SimText) => font);
+    const used = textsOf(this.#project()).flatMap(({ font, moreFonts = [] }: SimText) => [
+      font,
+      ...moreFonts.map((more) => more.font),
+    ]);
     return [...new Set(used)]
       .filter((name) => !this.#installed.includes(name))
       .map((name) => new FontObject(name, true));

@@ -32,16 +32,23 @@ export class TextDocument {
   set text(value: unknown) {
     this._text.text = lines(String(value));
     delete this._text.mixed;
+    delete this._text.moreFonts;
   }
-  /** Of all characters, of After Effects 24.3: what not all of them have alike is undefined. */
+  /** Of After Effects 24.3: what the characters do not have alike is undefined. */
   characterRange(start: unknown, end: unknown): { font?: string; fontSize?: number; fillColor?: number[] } {
-    const { text, mixed = [], font, fontSize, fillColor } = this._text;
-    if (start !== 0 || (end !== -1 && end !== text.length))
-      throw aeError('Only the whole text is simulated.');
-    const all = { font, fontSize, fillColor };
-    return Object.fromEntries(
-      Object.entries(all).filter(([key]) => !mixed.includes(key as keyof typeof all)),
-    );
+    const { text, mixed = [], moreFonts = [], font, fontSize, fillColor } = this._text;
+    const from = numberFor('characterRange', start, 0, text.length);
+    const to = end === -1 ? text.length : numberFor('characterRange', end, from, text.length);
+    const fontAt = (at: number) => moreFonts.findLast((run) => run.from <= at)?.font ?? font;
+    const fonts = new Set([
+      fontAt(from),
+      ...moreFonts.filter((run) => run.from < to).map((run) => fontAt(Math.max(from, run.from))),
+    ]);
+    return {
+      ...(fonts.size === 1 ? { font: fontAt(from) } : {}),
+      ...(mixed.includes('fontSize') ? {} : { fontSize }),
+      ...(mixed.includes('fillColor') ? {} : { fillColor }),
+    };
   }
   get font(): string {
     return this._text.font;
@@ -49,6 +56,7 @@ export class TextDocument {
   set font(name: unknown) {
     if (typeof name !== 'string' || name === '') throw badValue('font', 'Value is not a font name.');
     Object.assign(this._text, { font: name, ...fontParts(name) });
+    delete this._text.moreFonts;
   }
   get fontFamily(): string {
     return this._text.fontFamily;

@@ -165,6 +165,12 @@ test('a font that is not there is an error with its name, or a warning', async (
   const set: BindOperation = { ...addressed('Title'), font: 'Not-There' } as BindOperation;
   const chosen = failureIn(await bindIn(context, simple(), { operations: [set] }));
   assert.deepEqual(chosen.missingFonts, ['Not-There']);
+  const moreFonts = [
+    { from: 3, font: 'Bebas-Regular' },
+    { from: 5, font: 'ArialMT' },
+  ];
+  const partly = failureIn(await bindIn(context, simple(textLayer('Sub', 'one two', { moreFonts })), {}));
+  assert.deepEqual(partly.missingFonts, ['Bebas-Regular']);
   const apart = simple();
   apart.comp('Apart', { layers: [textLayer('Sub', 'x', { font: 'Bebas-Regular' })] });
   const other = await bindIn(context, apart, {});

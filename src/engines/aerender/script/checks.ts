@@ -4,7 +4,7 @@ import { type Failure, failure, quote } from './failure.ts';
 import { compositionTree, sourceOf } from './layers.ts';
 import { childrenOf } from './property-path.ts';
 import { type Session, warn } from './session.ts';
-import { sourceText } from './text-document.ts';
+import { documentAt, fontsOf, sourceText } from './text-document.ts';
 
 /** Names in a message; all of them are in the result. */
 var MAX_NAMED = 5;
@@ -35,17 +35,20 @@ export function usedFonts(session: Session): string[] {
     if (property === null) return;
     var keys = property.numKeys;
     for (var key = keys === 0 ? 0 : 1; key <= keys; key++) {
-      var document = key === 0 ? property.value : property.keyValue(key);
-      if (seen['font ' + document.font] !== true) fonts.push(document.font);
-      seen['font ' + document.font] = true;
+      var own = fontsOf(documentAt(property, key));
+      for (var index = 0; index < own.length; index++) {
+        if (seen['font ' + own[index]] !== true) fonts.push(own[index]);
+        seen['font ' + own[index]] = true;
+      }
     }
   });
   return fonts;
 }
 
 /**
- * Fonts that After Effects replaces by others. It says which from version 24.0 on; before, nobody knows here. A text of
- * several fonts names only the first: others that are not there are a warning, because they may be of another text.
+ * Fonts that After Effects replaces by others. It says which from version 24.0 on; before, nobody knows here. Before
+ * 24.3 a text of several fonts names only the first: others that are not there are a warning, because they may be of
+ * another text.
  */
 export function missingFonts(session: Session, used: readonly string[]): string[] {
   var missing: string[] = [];

@@ -33,3 +33,49 @@ export function sourceText(layer: Layer): TextDocumentProperty | null {
   var property = group.property('ADBE Text Document') as unknown as TextDocumentProperty | null;
   return property ? property : null;
 }
+
+/** Of After Effects 24.3: what the characters do not have alike is undefined. */
+interface RangedDocument {
+  characterRange?: (
+    start: number,
+    end: number
+  ) => { font?: string; fontSize?: number; fillColor?: readonly number[] };
+}
+
+/** Whether the characters differ in font, size or colour; before After Effects 24.3 nobody knows here. */
+export function hasSeveralStyles(document: TextDocument): boolean {
+  var ranged = document as unknown as RangedDocument;
+  if (typeof ranged.characterRange !== 'function' || document.text === '') return false;
+  try {
+    var all = ranged.characterRange(0, document.text.length);
+    if (all.font === undefined || all.fontSize === undefined) return true;
+    return document.applyFill === true && all.fillColor === undefined;
+  } catch (_unknown) {
+    return false;
+  }
+}
+
+/** Fonts of all characters; before After Effects 24.3 that of the first. */
+export function fontsOf(document: TextDocument): string[] {
+  var fonts: string[] = [];
+  var ranged = document as unknown as RangedDocument;
+  try {
+    if (typeof ranged.characterRange === 'function') collectFonts(ranged, 0, document.text.length, fonts);
+  } catch (_unknown) {
+    fonts = [];
+  }
+  return fonts.length === 0 ? [document.font] : fonts;
+}
+
+/** Halves what has several fonts until each part has one. */
+function collectFonts(document: RangedDocument, start: number, end: number, fonts: string[]): void {
+  if (end <= start || !document.characterRange) return;
+  var font = document.characterRange(start, end).font;
+  if (font !== undefined) {
+    fonts.push(font);
+  } else if (end - start > 1) {
+    var middle = Math.floor((start + end) / 2);
+    collectFonts(document, start, middle, fonts);
+    collectFonts(document, middle, end, fonts);
+  }
+}

@@ -3,7 +3,7 @@ import { fail, quote } from './failure.ts';
 import { candidatesFor } from './names.ts';
 import { disableExpression } from './property-value.ts';
 import { type OperationOf, type Session, warn } from './session.ts';
-import { changeText, documentAt, setText, sourceText } from './text-document.ts';
+import { changeText, documentAt, hasSeveralStyles, setText, sourceText } from './text-document.ts';
 import { originalWidth, shrinkText } from './text-shrink.ts';
 
 /** Sets text, font, size, colour and alignment, at all keyframes; then the size is reduced until it fits. */
@@ -39,24 +39,6 @@ function warnOfStyles(session: Session, layer: Layer, property: TextDocumentProp
       session,
       'the text of ' + quote(layer.name) + ' has several styles: the input gets that of its first character'
     );
-  }
-}
-
-/** What all characters do not have alike is undefined. Of After Effects 24.3; before, nobody knows here. */
-function hasSeveralStyles(document: TextDocument): boolean {
-  var ranged = document as unknown as {
-    characterRange?: (
-      start: number,
-      end: number
-    ) => { font?: string; fontSize?: number; fillColor?: number[] };
-  };
-  if (typeof ranged.characterRange !== 'function' || document.text === '') return false;
-  try {
-    var all = ranged.characterRange(0, -1);
-    if (all.font === undefined || all.fontSize === undefined) return true;
-    return document.applyFill === true && all.fillColor === undefined;
-  } catch (_unknown) {
-    return false;
   }
 }
 
