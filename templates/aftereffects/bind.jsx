@@ -1291,7 +1291,13 @@ function bindColor(session         , layer       , operation                    
     fail('AE_PROPERTY_NOT_FOUND', quote(layer.name) + ' is no shape layer');
   } else if (text !== null) {
     colorText(session, text, operation.color);
-  } else if (source instanceof FootageItem && source.mainSource instanceof SolidSource) {
+  } else if (
+    source instanceof FootageItem &&
+    source.mainSource instanceof SolidSource &&
+    // Both have a solid as their source that is never seen.
+    !layer.nullLayer &&
+    !(layer           ).adjustmentLayer
+  ) {
     colorSolid(session, layer           , source, operation.color);
   } else {
     fail(

@@ -6,6 +6,7 @@ import {
   compLayer,
   fillEffect,
   footageLayer,
+  layerOf,
   ProjectBuilder,
   rectangle,
   shapeLayer,
@@ -297,6 +298,22 @@ test('a layer without a colour of its own is an error that lists those of its ef
   const error = failureIn(await bindIn(context, build, { operations: [color('Inner')] }));
   assert.equal(error.code, 'AE_PROPERTY_NOT_FOUND');
   assert.deepEqual(error.candidates, ['Effects.Tint.Color']);
+});
+
+test('the solid of an adjustment layer or a null object is never seen, and has no colour', async (context) => {
+  const build = () => {
+    const made = new ProjectBuilder();
+    const solid = made.solid('White', [1, 1, 1]);
+    const effects = [fillEffect([1, 1, 1])];
+    const adjusting = footageLayer(solid, { name: 'Grade', adjustment: true, effects });
+    made.comp('Main', { layers: [adjusting, layerOf('null', 'Null', solid)] });
+    return made;
+  };
+  const grade = failureIn(await bindIn(context, build(), { operations: [color('Grade')] }));
+  assert.equal(grade.code, 'AE_PROPERTY_NOT_FOUND');
+  assert.deepEqual(grade.candidates, ['Effects.Fill.Color']);
+  const empty = failureIn(await bindIn(context, build(), { operations: [color('Null')] }));
+  assert.equal(empty.code, 'AE_PROPERTY_NOT_FOUND');
 });
 
 test('layers are switched on and off, with their sound', async (context) => {

@@ -33,7 +33,13 @@ export function bindColor(session: Session, layer: Layer, operation: OperationOf
     fail('AE_PROPERTY_NOT_FOUND', quote(layer.name) + ' is no shape layer');
   } else if (text !== null) {
     colorText(session, text, operation.color);
-  } else if (source instanceof FootageItem && source.mainSource instanceof SolidSource) {
+  } else if (
+    source instanceof FootageItem &&
+    source.mainSource instanceof SolidSource &&
+    // Both have a solid as their source that is never seen.
+    !layer.nullLayer &&
+    !(layer as AVLayer).adjustmentLayer
+  ) {
     colorSolid(session, layer as AVLayer, source, operation.color);
   } else {
     fail(
