@@ -131,7 +131,7 @@ async function checkNodes(api: Api): Promise<readonly Finding[]> {
     if (node.capabilities?.engines.some(isMock)) {
       found.push({
         status: 'warning',
-        message: `${node.id} is in mock mode: After Effects jobs that no other node can render get test pictures there`,
+        message: `${node.id} is in mock mode: After Effects jobs that no other node of the farm can render get test pictures there`,
         fix: 'for real ones remove AE_PATH= from its agent.env',
       });
     }

@@ -1,6 +1,12 @@
 /** The nodes of the farm in memory: who they are, when they were last heard of, what they can do. */
 import type { ControlConfig } from '../config/control-config.ts';
-import { isCapable, mayTake, type NodeFacts, type Requirement, wouldMock } from '../jobs/requirements.ts';
+import {
+  isCapable,
+  leavesToOthers,
+  mayTake,
+  type NodeFacts,
+  type Requirement,
+} from '../jobs/requirements.ts';
 import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -134,12 +140,16 @@ export class Registry {
     );
   }
 
+  /** What is known of all nodes that ever joined, online or not. */
+  *joined(): Generator<NodeFacts> {
+    for (const { facts } of this.#nodes.values()) if (facts) yield facts;
+  }
+
   /** Whether this node may take such a task now, given who else could. */
   accepts(requirement: Requirement, facts: NodeFacts): boolean {
+    if (leavesToOthers(requirement, facts, this.joined())) return false;
     // Most tasks neither name a node nor avoid one: nobody else has to be looked at.
-    if (requirement.node === null && requirement.avoid !== facts.id && !wouldMock(requirement, facts)) {
-      return isCapable(requirement, facts);
-    }
+    if (requirement.node === null && requirement.avoid !== facts.id) return isCapable(requirement, facts);
     return mayTake(requirement, facts, this.#others(requirement, facts));
   }
 
@@ -232,7 +242,7 @@ export class Registry {
   *#others(requirement: Requirement, facts: NodeFacts): Generator<NodeFacts> {
     const named = requirement.node === null ? undefined : this.#nodes.get(requirement.node);
     if (named?.facts && this.claims(named)) yield named.facts;
-    if (requirement.avoid !== facts.id && !wouldMock(requirement, facts)) return;
+    if (requirement.avoid !== facts.id) return;
     for (const entry of this.#nodes.values()) {
       if (entry !== named && entry.facts && this.claims(entry)) yield entry.facts;
     }

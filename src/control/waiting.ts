@@ -1,5 +1,5 @@
 /** Why a queued task waits: what an operator asks first. */
-import { isCapable, type Requirement, wouldMock } from '../jobs/requirements.ts';
+import { isCapable, leavesToOthers, type Requirement, wouldMock } from '../jobs/requirements.ts';
 import { shortfall } from '../jobs/shortfall.ts';
 import type { NodeEntry, Registry } from './registry.ts';
 import { nodeStatus } from './views.ts';
@@ -10,7 +10,7 @@ import { nodeStatus } from './views.ts';
  */
 export function whyWaiting(registry: Registry, requirement: Requirement): string | null {
   if (registry.size === 0) return 'the farm has no node yet';
-  const able = [...registry.all()].filter(({ facts }) => facts !== null && isCapable(requirement, facts));
+  const able = [...registry.all()].filter((entry) => isAble(registry, entry, requirement));
   if (able.length === 0) return `no node can render it: it needs ${needsOf(requirement)}`;
   const wanted = requirement.node !== null && !requirement.fallback ? requirement.node : null;
   const eligible = wanted === null ? able : able.filter(({ id }) => id === wanted);
@@ -21,10 +21,16 @@ export function whyWaiting(registry: Registry, requirement: Requirement): string
   return `no node that can render it takes work now: ${named.join(', ')}${more}`;
 }
 
+/** Whether a node could ever take it; one in mock mode only what no other can render. */
+function isAble(registry: Registry, { facts }: NodeEntry, requirement: Requirement): boolean {
+  if (facts === null || !isCapable(requirement, facts)) return false;
+  return !leavesToOthers(requirement, facts, registry.joined());
+}
+
 /** Nodes in mock mode that such a task would get; none when one that takes work can render it. */
 export function whoOnlyMocks(registry: Registry, requirement: Requirement): readonly string[] {
   const able = [...registry.all()].filter(
-    (entry) => registry.claims(entry) && entry.facts !== null && isCapable(requirement, entry.facts),
+    (entry) => registry.claims(entry) && isAble(registry, entry, requirement),
   );
   const named = able.filter(({ id }) => id === requirement.node);
   const takers = named.length > 0 ? named : able;
@@ -54,7 +60,7 @@ export function whyNoneOnline(
   const nodes: NodeShortfall[] = [];
   for (const entry of registry.all()) {
     if (only !== null && entry.id !== only) continue;
-    const found = shortfallOf(entry, requirement);
+    const found = shortfallOf(registry, entry, requirement);
     if (found === null) return null;
     nodes.push(found);
   }
@@ -70,7 +76,7 @@ export function whyNoneOnline(
   return { message: `${needs}; ${named.join('; ')}${more}`, nodes };
 }
 
-function shortfallOf(entry: NodeEntry, requirement: Requirement): NodeShortfall | null {
+function shortfallOf(registry: Registry, entry: NodeEntry, requirement: Requirement): NodeShortfall | null {
   const { id, facts, record, liveness } = entry;
   // A node that missed a few beats is on its way back.
   const isOnline = liveness === 'online' || liveness === 'suspect';
@@ -79,6 +85,8 @@ function shortfallOf(entry: NodeEntry, requirement: Requirement): NodeShortfall 
     facts === null
       ? []
       : shortfall(requirement, facts, (name) => engines.find((engine) => engine.name === name)?.reason);
+  if (facts !== null && leavesToOthers(requirement, facts, registry.joined()))
+    lacks.push('After Effects (it is in mock mode)');
   if (facts !== null && isOnline && lacks.length === 0) return null;
   const status = isOnline ? 'ready' : facts === null ? 'not joined yet' : 'offline';
   return { node: id, status, lacks };

@@ -61,7 +61,6 @@ export function isCapable(requirement: Requirement, node: NodeFacts): boolean {
 /**
  * Whether this node may take such a task now. `available` are the nodes that are online and claim work: a task for
  * another, unavailable node is taken only with fallback; a task that just failed here is left to any other capable one.
- * Mock mode leaves what it was not asked for by name to those who can render it.
  */
 export function mayTake(requirement: Requirement, node: NodeFacts, available: Iterable<NodeFacts>): boolean {
   if (!isCapable(requirement, node)) return false;
@@ -72,12 +71,6 @@ export function mayTake(requirement: Requirement, node: NodeFacts, available: It
   }
   if (requirement.avoid === node.id && (requirement.node !== node.id || requirement.fallback)) {
     for (const other of available) if (other.id !== node.id && isCapable(requirement, other)) return false;
-  }
-  if (wouldMock(requirement, node) && requirement.node !== node.id) {
-    for (const other of available) {
-      if (other.id !== node.id && isCapable(requirement, other) && !wouldMock(requirement, other))
-        return false;
-    }
   }
   return true;
 }
@@ -100,6 +93,23 @@ export function chooseEngine(requirement: Requirement, node: NodeFacts): EngineN
 export function wouldMock(requirement: Requirement, node: NodeFacts): boolean {
   const engine = chooseEngine(requirement, node);
   return engine !== null && isMockMode(engine, node);
+}
+
+/**
+ * Whether the node would make test pictures of a task that another one of the farm could render: it does so only when it was
+ * asked for by name. That one may be offline for a while, or have failed the template: nobody wants test pictures then either.
+ */
+export function leavesToOthers(
+  requirement: Requirement,
+  node: NodeFacts,
+  registered: Iterable<NodeFacts>,
+): boolean {
+  if (requirement.node === node.id || !wouldMock(requirement, node)) return false;
+  for (const other of registered) {
+    const able = isCapable(requirement, { ...other, blockedTemplates: [] });
+    if (able && !wouldMock(requirement, other)) return true;
+  }
+  return false;
 }
 
 function isMockMode(engine: EngineName, node: NodeFacts): boolean {

@@ -4,6 +4,7 @@ import {
   chooseEngine,
   isAtLeast,
   isCapable,
+  leavesToOthers,
   mayTake,
   type NodeFacts,
   type Requirement,
@@ -153,8 +154,10 @@ test('mock mode plays every version of After Effects, where nobody can render it
   assert.equal(chooseEngine(task, mock), 'aerender');
   assert.equal(wouldMock(task, mock), true);
   assert.equal(chooseEngine(task, node('both', { engines: { aerender: '0', lottie: '0.42' } })), 'lottie');
-  assert.equal(mayTake(task, mock, [mock, old]), true);
-  assert.equal(mayTake(task, mock, [mock, real]), false, 'a node that is there renders it');
-  assert.equal(mayTake({ ...task, node: 'mock' }, mock, [mock, real]), true, 'asked for by name');
-  assert.equal(mayTake(task, real, [mock, real]), true);
+  assert.equal(leavesToOthers(task, mock, [mock, old]), false);
+  assert.equal(leavesToOthers(task, mock, [mock, real]), true, 'a node of the farm renders it');
+  const failed = { ...real, blockedTemplates: [task.template] };
+  assert.equal(leavesToOthers(task, mock, [mock, failed]), true, 'nor when that one failed it');
+  assert.equal(leavesToOthers({ ...task, node: 'mock' }, mock, [mock, real]), false, 'asked for by name');
+  assert.equal(leavesToOthers(task, real, [mock, real]), false);
 });
