@@ -241,11 +241,13 @@ function greetingTemplate(place: Studio, mode: 'sequence' | 'movie'): Record<str
     version: '1.0.0',
     ...greetingManifest({ engine: { mode } }),
   };
-  return {
+  const files = {
     'template.yaml': JSON.stringify(manifest),
     'project.aep': readFileSync(join(author, 'project.aep')),
     'photo.png': readFileSync(join(author, 'photo.png')),
   };
+  rmSync(author, { recursive: true });
+  return files;
 }
 
 /** Submits, waits, downloads; the job with its attempts, and a frame from the middle. */

@@ -181,7 +181,7 @@ function refuseUnrenderable({ registry }: Control, { template, version, tasks, r
       'NO_CAPABLE_NODE',
       `no online node can render ${template}@${version}: ${why.message}`,
       {
-        hint: 'see "flatrender node list"; --anyway queues it all the same, until a node can',
+        hint: `${registry.size === 0 ? 'add one: "flatrender node add NAME"' : 'see "flatrender node list"'}; --anyway queues it all the same, until a node can`,
         details: { needs: needsOf(requirement), nodes: why.nodes.slice(0, 100) },
       },
     );
