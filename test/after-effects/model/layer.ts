@@ -293,6 +293,13 @@ export abstract class Layer extends PropertyGroup {
 }
 
 export class AVLayer extends Layer {
+  /** Every one has a group of masks, mostly an empty one. */
+  override property(key: unknown): PropertyBase | null {
+    const found = super.property(key);
+    if (found || key !== 'ADBE Mask Parade') return found;
+    this._children.push({ name: 'Masks', matchName: 'ADBE Mask Parade', children: [] });
+    return super.property(key);
+  }
   get source(): AVItem | null {
     return this._session.itemById(this._layer.sourceId) as AVItem | null;
   }

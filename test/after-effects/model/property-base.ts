@@ -160,15 +160,29 @@ export class PropertyGroup extends PropertyBase {
   }
 
   canAddProperty(name: unknown): boolean {
-    return this.matchName === 'ADBE Effect Parade' && newEffect(String(name)) !== null;
+    return this.#made(name) !== null;
   }
 
   addProperty(name: unknown): PropertyBase {
     this._change();
-    const made = this.matchName === 'ADBE Effect Parade' ? newEffect(String(name)) : null;
+    const made = this.#made(name);
     if (!made) throw aeError(`Can not add a property “${String(name)}” to this property group.`);
     this._children.push(made);
     return this._wrap(made);
+  }
+
+  /** A new effect or mask; null: nothing of that name can be in this group. */
+  #made(name: unknown): SimProperty | null {
+    if (this.matchName === 'ADBE Effect Parade') return newEffect(String(name));
+    if (this.matchName !== 'ADBE Mask Parade' || (name !== 'ADBE Mask Atom' && name !== 'Mask')) return null;
+    const size: [number, number] = [0, 0];
+    const path: SimProperty = {
+      name: 'Mask Path',
+      matchName: 'ADBE Mask Shape',
+      valueType: 'shape',
+      value: { shape: 'rectangle', size },
+    };
+    return { name: `Mask ${this._children.length + 1}`, matchName: 'ADBE Mask Atom', children: [path] };
   }
 
   _wrap(data: SimProperty): PropertyBase {

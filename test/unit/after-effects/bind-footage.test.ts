@@ -53,6 +53,7 @@ async function fitted(
   assert.equal(pathOf(project, layer.sourceId), file);
   return {
     layer,
+    warnings: result.warnings,
     scale: propertyIn(layer, 'ADBE Scale').value,
     anchor: propertyIn(layer, 'ADBE Anchor Point').value,
   };
@@ -65,9 +66,21 @@ test('a picture that is contained fills the height of its place, in the middle o
 });
 
 test('a picture that covers fills the width of its place', async (context) => {
-  const { scale, anchor } = await fitted(context, 'cover');
+  const { scale, anchor, layer, warnings } = await fitted(context, 'cover');
   assert.deepEqual(scale, [100, 100, 100]);
   assert.deepEqual(anchor, [10, 30, 0]);
+  // Of its 100 × 100 pixels those in the middle are seen.
+  assert.deepEqual(propertyIn(layer, 'ADBE Mask Shape').value, {
+    shape: 'rectangle',
+    size: [100, 75],
+    vertices: [
+      [0, 25],
+      [100, 25],
+      [100, 75],
+      [0, 75],
+    ],
+  });
+  assert.deepEqual(warnings, []);
 });
 
 test('a picture that is stretched fills its place', async (context) => {
