@@ -297,6 +297,21 @@ test('masks stay where they were in the composition', async (context) => {
   });
 });
 
+test('a picture that covers is cropped within the masks that its layer has', async (context) => {
+  const path: SimProperty = {
+    name: 'Mask Path',
+    matchName: 'ADBE Mask Shape',
+    valueType: 'shape',
+    value: { shape: 'rectangle', size: [100, 50] },
+  };
+  const mask: SimProperty = { name: 'Mask 1', matchName: 'ADBE Mask Atom', children: [path] };
+  const masks: SimProperty = { name: 'Masks', matchName: 'ADBE Mask Parade', children: [mask] };
+  const { layer, warnings } = await fitted(context, 'cover', { groups: [masks] });
+  const found = layer.properties.find(({ matchName }) => matchName === 'ADBE Mask Parade');
+  assert.equal(found?.children?.length, 2);
+  assert.deepEqual(warnings, []);
+});
+
 test('time remapping of what is replaced is switched off, with a warning, unless time is kept', async (context) => {
   const directory = temporaryDirectory(context);
   const file = wavFile(join(directory, 'new.wav'), 1);
