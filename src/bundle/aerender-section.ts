@@ -148,7 +148,9 @@ export const AerenderSection = z
           })
           .strict(),
       ])
-      .describe('what is rendered: a composition by name or "Folder/Name", or one per choice'),
+      .describe(
+        'what is rendered: a composition by name or "Folder/Name", or one per choice; its own background colour is behind what is transparent in it',
+      ),
     mode: z
       .enum(['sequence', 'movie'])
       .default('sequence')

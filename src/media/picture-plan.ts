@@ -22,6 +22,7 @@ interface PlanOptions {
     | { readonly kind: 'sequence'; readonly fps: number; readonly count: number }
     | { readonly kind: 'movie' };
   readonly alpha?: 'straight' | 'premultiplied' | undefined;
+  readonly matte?: string | undefined;
   readonly output: Pick<OutputSpec, 'container' | 'width' | 'height' | 'fps' | 'fit' | 'background'>;
   readonly frames: number;
 }
@@ -45,7 +46,9 @@ export function planPicture(options: PlanOptions, picture: SourcePicture): Pictu
     // HD without a tag is BT.709; FFmpeg takes it for BT.601, and colours shift.
     ...(picture.isUntagged ? ['setparams=colorspace=bt709'] : []),
     ...rateFilters(options),
-    ...(picture.hasAlpha ? [flatten(output.background, options.alpha === 'premultiplied')] : []),
+    ...(picture.hasAlpha
+      ? [flatten(options.matte ?? output.background, options.alpha === 'premultiplied')]
+      : []),
     ...(picture.width === size.width && picture.height === size.height
       ? []
       : fitFilters(size, output.fit, output.background)),

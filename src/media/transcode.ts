@@ -39,6 +39,8 @@ export interface TranscodeOptions {
   readonly source: SequenceSource | MovieSource;
   /** How the pixels of a source with alpha are stored; After Effects calls it "Color". Default straight. */
   readonly alpha?: 'straight' | 'premultiplied' | undefined;
+  /** #rrggbb behind what is transparent in the source; default: the background of the output. */
+  readonly matte?: string | undefined;
   /** A sound file; null: with a movie its own sound, if it has any and the container takes it. */
   readonly audio: string | null;
   readonly output: Pick<
@@ -62,7 +64,7 @@ export interface TranscodeOptions {
 
 /**
  * Writes the output file: frame rate converted to exactly `frames` frames, fitted into the size (rounded up to even
- * numbers where the codec needs that: `encodedSize`), what is transparent over the background colour, tagged BT.709,
+ * numbers where the codec needs that: `encodedSize`), what is transparent over the matte, tagged BT.709,
  * with sound. With the machine's ffmpeg, else node-av, or the one named; what is small, with node-av. The file is not verified: `finishOutput`.
  * Throws MEDIA_INVALID (a source that is missing or cannot be read), FFMPEG_FAILED, FFMPEG_MISSING, DISK_FULL, ABORTED.
  */

@@ -109,6 +109,26 @@ test('every container, size and frame rate gets what it asks for', async (contex
   }
 });
 
+test('what the composition leaves transparent has its own background colour, the bars that of the output', async (context) => {
+  const project = (bundleDir: string) => {
+    const greeting = greetingProject(bundleDir);
+    const main = greeting.items.find((item) => item.type === 'comp');
+    assert.ok(main?.type === 'comp');
+    main.background = [1, 0, 0];
+    main.layers = main.layers.filter(({ name }) => name !== 'background');
+    return greeting;
+  };
+  const place = studio(context, { project });
+  const { engines, ...manifest } = greetingManifest({
+    outputs: [{ name: 'main', container: 'mp4', width: 160, height: 160, background: '#0000ff' }],
+  }) as { engines: { aerender: { bind: { input: string }[] } } };
+  const bind = engines.aerender.bind.filter(({ input }) => input !== 'accent');
+  const changed = { ...manifest, engines: { aerender: { ...engines.aerender, bind } } };
+  const frame = await frameOf(place, { manifest: changed }, 160);
+  assert.ok(near(colorAt(frame, 0.02, 0.5), [255, 0, 0]), String(colorAt(frame, 0.02, 0.5)));
+  assert.ok(near(colorAt(frame, 0.5, 0.02), [0, 0, 255]), String(colorAt(frame, 0.5, 0.02)));
+});
+
 for (const language of ['de', 'es'] as const) {
   test(`an After Effects that speaks ${language} renders with exact progress`, async (context) => {
     const place = studio(context, { simulator: { language } });
@@ -376,12 +396,12 @@ test('a node without After Effects says what to do', async (context) => {
   assert.equal(unset.code, 'ENGINE_UNAVAILABLE');
 });
 
-async function frameOf(place: Studio, parts: Parameters<Studio['request']>[0]): Promise<Pixels> {
+async function frameOf(place: Studio, parts: Parameters<Studio['request']>[0], height = 90): Promise<Pixels> {
   const { context, lines } = recordingContext();
   const result = await aerenderEngine.render(place.request(parts), context).catch((error: unknown) => {
     throw new Error(lines.join('\n'), { cause: error });
   });
-  assert.deepEqual([result.frames, result.width, result.height], [24, 160, 90]);
+  assert.deepEqual([result.frames, result.width, result.height], [24, 160, height]);
   const [frame] = await decodeFrames(result.path, [10]);
   if (!frame) throw new Error('the output has no frame 10');
   return frame;

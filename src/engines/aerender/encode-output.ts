@@ -10,6 +10,8 @@ import type { RenderContext, RenderRequest, RenderResult } from '../engine.ts';
 export interface Rendered {
   readonly source: SequenceSource | MovieSource;
   readonly alpha: 'straight' | 'premultiplied';
+  /** #rrggbb of the composition, which is behind what output modules with alpha leave transparent. */
+  readonly matte: string;
   /** A sound file of its own; null: none, or in the movie. */
   readonly audio: string | null;
   /** Whether the output has sound. */
@@ -54,6 +56,7 @@ export async function encodeOutput(rendered: Rendered, options: EncodeOptions): 
     await transcode({
       source: rendered.source,
       alpha: rendered.alpha,
+      matte: rendered.matte,
       audio: rendered.audio,
       output,
       frames,

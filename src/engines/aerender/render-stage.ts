@@ -27,7 +27,7 @@ export interface RenderStage {
   readonly progress: RenderProgress;
   readonly previews: Previews;
   readonly settings: EngineSettings;
-  /** How previews are made. */
+  /** How previews are made; the background, #rrggbb, is the composition's own. */
   readonly pictures: { readonly settings: EngineSettings; readonly background: string };
   /** Templates of this After Effects. */
   readonly outputModules: readonly string[];
@@ -74,7 +74,7 @@ export function renderStage(options: RenderStageOptions): RenderStage {
     progress,
     previews: options.previews,
     settings: request.settings,
-    pictures: { settings: request.settings, background: request.output.background },
+    pictures: { settings: request.settings, background: hexColor(bound.composition.background) },
     outputModules: bound.outputModules,
     onProgress() {
       context.onProgress({ phase: 'render', ...progress.snapshot() });
@@ -113,4 +113,15 @@ function command({ setting, bound, project, range }: RenderStageOptions, job: St
     close: settings.close,
     continueOnMissingFootage: section.missingFootage === 'ignore',
   });
+}
+
+/** Red, green and blue from 0 to 1 as #rrggbb. */
+function hexColor(color: readonly [number, number, number]): string {
+  return `#${color
+    .map((share) =>
+      Math.round(share * 255)
+        .toString(16)
+        .padStart(2, '0'),
+    )
+    .join('')}`;
 }

@@ -184,6 +184,7 @@ async function asSequence(stage: RenderStage, hasAudio: boolean): Promise<Render
     },
     // Names of templates with such alpha say so; others are taken for straight.
     alpha: /premul/i.test(outputModule) ? 'premultiplied' : 'straight',
+    matte: stage.pictures.background,
     audio,
     hasAudio: audio !== null,
     movie: null,
@@ -212,6 +213,7 @@ async function asMovie(
   return {
     source: { kind: 'movie', path },
     alpha: /premul/i.test(outputModule) ? 'premultiplied' : 'straight',
+    matte: stage.pictures.background,
     audio,
     hasAudio: wantsSound(stage, info.hasAudio || isSilent),
     movie: info,
