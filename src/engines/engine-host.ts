@@ -8,7 +8,7 @@ import { errorFromBody, FlatrenderError, toFlatrenderError } from '../lib/errors
 import { keepChildrenInGroup, killTree } from '../lib/exec.ts';
 import type { EngineName } from '../protocol/names.ts';
 import type { EngineInfo } from '../protocol/nodes.ts';
-import type { EngineSettings, RenderContext, RenderRequest } from './engine.ts';
+import type { EngineSettings, Progress, RenderContext, RenderRequest } from './engine.ts';
 import type { HostOrder, HostReport } from './host-messages.ts';
 import { loadEngine } from './registry.ts';
 
@@ -50,7 +50,12 @@ async function serve(order: Exclude<HostOrder, { type: 'abort' }>, signal: Abort
     const { request } = order;
     const engine = await loadEngine(request.engine);
     signal.throwIfAborted();
-    return { type: 'rendered', result: await engine.render(request, contextFor(request, signal)) };
+    const { context, end } = contextFor(request, signal);
+    try {
+      return { type: 'rendered', result: await engine.render(request, context) };
+    } finally {
+      end();
+    }
   } catch (error) {
     const aborted = signal.aborted && signal.reason instanceof FlatrenderError;
     const known = aborted ? signal.reason : toFlatrenderError(error);
@@ -68,20 +73,37 @@ async function probe(name: EngineName, settings: EngineSettings): Promise<Engine
   }
 }
 
-/** Engines may report as often as they like: of frames, four reports a second get through, and the last of a phase. */
-function contextFor(request: RenderRequest, signal: AbortSignal): RenderContext {
+/** Of frames, four reports a second get through. */
+const PROGRESS_MS = 250;
+
+/**
+ * Engines may report as often as they like: what comes too soon waits, so that the newest gets through also when nothing
+ * follows it (a render that hangs). `end` forgets what still waits.
+ */
+function contextFor(
+  request: RenderRequest,
+  signal: AbortSignal,
+): { readonly context: RenderContext; end(): void } {
   let phase = '';
   let progressAt = Number.NEGATIVE_INFINITY;
   let previewAt = Number.NEGATIVE_INFINITY;
-  return {
+  let newest: Progress | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const tell = (progress: Progress): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    phase = progress.phase;
+    progressAt = performance.now();
+    send({ type: 'progress', progress });
+  };
+  const context: RenderContext = {
     signal,
     onProgress(progress) {
-      const now = performance.now();
-      const last = progress.frames !== null && progress.frame >= progress.frames;
-      if (progress.phase === phase && !last && now - progressAt < 250) return;
-      phase = progress.phase;
-      progressAt = now;
-      send({ type: 'progress', progress });
+      const wait = PROGRESS_MS - (performance.now() - progressAt);
+      const isLast = progress.frames !== null && progress.frame >= progress.frames;
+      if (progress.phase !== phase || isLast || wait <= 0) return tell(progress);
+      newest = progress;
+      timer ??= setTimeout(() => newest && tell(newest), wait);
     },
     onPreview(jpeg) {
       const now = performance.now();
@@ -92,6 +114,7 @@ function contextFor(request: RenderRequest, signal: AbortSignal): RenderContext 
     },
     onLog: (line) => send({ type: 'log', line: line.slice(0, 4000) }),
   };
+  return { context, end: () => clearTimeout(timer) };
 }
 
 function send(report: HostReport): void {

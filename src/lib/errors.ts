@@ -103,7 +103,8 @@ export const ERROR_CODES = {
   AE_LAYER_NOT_FOUND: failed,
   AE_PROPERTY_NOT_FOUND: failed,
   AE_MISSING_FOOTAGE: failed,
-  AE_MISSING_FONT: failed,
+  // Another node may have it.
+  AE_MISSING_FONT: render,
   AE_OUTPUT_MODULE_NOT_FOUND: render,
   AE_RENDER_FAILED: render,
   AE_CRASHED: render,

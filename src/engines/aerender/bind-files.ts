@@ -154,7 +154,6 @@ export function bindFailure(result: BindResult & BindFailed, bundleDir?: string)
 }
 
 function retryable(error: BindFailed['error'], bundleDir: string | undefined): boolean | undefined {
-  if (error.code === 'AE_MISSING_FONT') return true;
   if (error.code !== 'AE_MISSING_FOOTAGE' || bundleDir === undefined) return undefined;
   return error.missingFootage.every(({ path }) => !isInside(path, bundleDir));
 }

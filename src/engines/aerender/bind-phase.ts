@@ -1,11 +1,11 @@
 /** Has After Effects put the inputs into a copy of the project. */
 import { existsSync, type FSWatcher, watch } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { probeDuration } from '../../media/probe.ts';
 import type { RenderRequest } from '../engine.ts';
-import { BIND_FILES, type BindDone, type BindResult } from './bind-data.ts';
+import { BIND_EXIT_CODES, BIND_FILES, type BindDone, type BindResult } from './bind-data.ts';
 import { bindFailure, readBindResult, writeBindFiles } from './bind-files.ts';
 import { planBinding } from './bind-plan.ts';
 import { afterFxCommand } from './commands.ts';
@@ -47,7 +47,11 @@ export async function bindPhase(setting: TaskSetting): Promise<Bound> {
     onLine() {},
     onStart: (program) => watchFiles(directory, program, Math.min(limits.bind, MOST_GRACE_MS)),
   });
-  if (!existsSync(join(directory, BIND_FILES.result))) throw noResult(outcome, existsSync(started), section);
+  if (!existsSync(join(directory, BIND_FILES.result))) {
+    // The script names its next step in this file before it takes it.
+    const step = await readFile(started, 'utf8').catch(() => null);
+    throw noResult(outcome, step, section);
+  }
   const result = await readBindResult(directory);
   for (const warning of result.warnings) log.say(`warning: ${warning}`);
   if (!result.ok) throw bindFailure(result, request.bundleDir);
@@ -112,9 +116,18 @@ function watchFiles(directory: string, program: Supervised, graceMs: number): ()
   };
 }
 
-function noResult(outcome: Outcome, hasStarted: boolean, policy: TaskSetting['section']): FlatrenderError {
+/** `step`: what the script was about to do; null: it was not run. */
+function noResult(outcome: Outcome, step: string | null, policy: TaskSetting['section']): FlatrenderError {
   const { ended, expiry, dialog, lastLines } = outcome;
-  return failureOf({
+  const hasStarted = step !== null;
+  if (ended?.exitCode === BIND_EXIT_CODES.cannotWrite) {
+    return new FlatrenderError('AE_SCRIPT_ERROR', 'After Effects does not let scripts write files', {
+      hint: 'as the user of the agent, switch on "Allow Scripts to Write Files and Access Network" in the preferences of After Effects (Scripting & Expressions)',
+      // Another node may be set up better.
+      retryable: true,
+    });
+  }
+  const failure = failureOf({
     stage: hasStarted ? 'bind' : 'launch',
     phase: expiry?.phase ?? (hasStarted ? 'bind' : 'launch'),
     exitCode: ended?.exitCode ?? null,
@@ -130,5 +143,14 @@ function noResult(outcome: Outcome, hasStarted: boolean, policy: TaskSetting['se
     composition: null,
     outputModule: null,
     policy,
+  });
+  if (!step?.trim()) return failure;
+  const { code, message, hint, details, retryable } = failure;
+  const at = step.trim().slice(0, 300);
+  return new FlatrenderError(code, `${message}; the script was at: ${at}`, {
+    cause: failure,
+    hint,
+    retryable,
+    details: { ...details, step: at },
   });
 }

@@ -17,11 +17,11 @@
  * | error: script, with file and line                        | AE_SCRIPT_ERROR             | no |
  * | error: disk full                                         | DISK_FULL                   | yes |
  * | error: memory                                            | AE_RENDER_FAILED            | yes |
- * | error: footage, fonts or effects missing                 | AE_MISSING_FOOTAGE, AE_MISSING_FONT, AE_RENDER_FAILED | no, no, yes |
+ * | error: footage, fonts or effects missing                 | AE_MISSING_FOOTAGE, AE_MISSING_FONT, AE_RENDER_FAILED | no; yes, another node may have them |
  * | the watchdog bit in launch                               | AE_LAUNCH_TIMEOUT           | yes |
  * | the watchdog bit in another phase                        | AE_HUNG                     | yes |
  * | a signal, a Windows exception, exit 9 or 10 that nothing explains, the connection to After Effects lost | AE_CRASHED | yes |
- * | warning: footage, fonts or effects missing               | as above                    | no, no, yes |
+ * | warning: footage, fonts or effects missing               | as above                    | as above |
  * | exit 0 before the script ran                             | AE_OTHER_INSTANCE           | yes |
  * | exit 0 while the script ran                              | AE_CRASHED                  | yes |
  * | exit 0, frames are missing                               | AE_SHORT_OUTPUT             | yes |

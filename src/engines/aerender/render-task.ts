@@ -11,7 +11,8 @@ import { findInstallation } from './installation.ts';
 import { rememberLearned } from './learned.ts';
 import { movieModule, type RenderMode, sequenceModule } from './output-modules.ts';
 import { Previews } from './previews.ts';
-import { killStale, treeCpuMs } from './processes.ts';
+import { createProcessView } from './process-view.ts';
+import { killStale } from './processes.ts';
 import { RenderProgress } from './progress.ts';
 import { renderMovie } from './render-movie.ts';
 import { renderRange } from './render-range.ts';
@@ -41,6 +42,8 @@ export async function renderTask(
   log.say(`After Effects ${installation.version ?? 'of unknown version'} in ${installation.directory}`);
   const { stateDir } = settings;
   await using session = await openSession({ stateDir, taskId: request.taskId, signal: context.signal });
+  // One listing for both: on Windows it takes a second.
+  const view = createProcessView({ clock, signal: context.signal });
   const setting: TaskSetting = {
     request,
     section,
@@ -52,8 +55,8 @@ export async function renderTask(
       signal: context.signal,
       limits: watchLimits(settings.limits, section.limits),
       track: (pid) => session.track(pid),
-      cpuMs: (pid) => treeCpuMs(pid, context.signal),
-      blockedBy: (pid) => findDialog([pid], context.signal),
+      cpuMs: view.cpuMs,
+      blockedBy: (pid) => findDialog([pid], context.signal, { windowTitles: view.titles }),
     },
     async sweep(signal = context.signal) {
       const { killStale: policy } = settings;

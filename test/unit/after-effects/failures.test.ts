@@ -258,13 +258,7 @@ const TABLE: [string, Partial<RenderEvidence>, ErrorCode, boolean, RegExp][] = [
     false,
     /Platzhalter/,
   ],
-  [
-    'a missing font, and exit 1',
-    { exitCode: 1, warnings: [FONT] },
-    'AE_MISSING_FONT',
-    false,
-    /Bebas Regular/,
-  ],
+  ['a missing font, and exit 1', { exitCode: 1, warnings: [FONT] }, 'AE_MISSING_FONT', true, /Bebas Regular/],
   [
     'a missing font that may be substituted',
     { exitCode: 1, warnings: [FONT], policy: { missingFonts: 'substitute', missingFootage: 'refuse' } },
