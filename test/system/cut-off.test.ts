@@ -14,7 +14,7 @@ test('an agent cut off for two lease times re-attaches and renders no frame twic
   await using line = await startTcpProxy(farm.url);
   await farm.pushTemplate(mockTemplate('slow', 12));
   const agent = await farm.startAgent('far-away', { ORCHESTRATOR_URL: line.url });
-  const { jobs } = await farm.run<{ jobs: { id: string }[] }>(['job', 'submit', '-t', 'slow']);
+  const { jobs } = await farm.run<{ jobs: { id: string }[] }>(['job', 'submit', '-t', 'slow', '--anyway']);
   const id = String(jobs[0]?.id);
   await untilJob(farm, id, (job) => (job.tasks?.[0]?.frame ?? 0) > 3);
 
@@ -39,7 +39,7 @@ test('an agent whose task went to another node meanwhile is told to stop, and on
   await using line = await startTcpProxy(farm.url);
   await farm.pushTemplate(mockTemplate('slow', 12));
   const late = await farm.startAgent('late', { ORCHESTRATOR_URL: line.url });
-  const { jobs } = await farm.run<{ jobs: { id: string }[] }>(['job', 'submit', '-t', 'slow']);
+  const { jobs } = await farm.run<{ jobs: { id: string }[] }>(['job', 'submit', '-t', 'slow', '--anyway']);
   const id = String(jobs[0]?.id);
   await untilJob(farm, id, (job) => (job.tasks?.[0]?.frame ?? 0) > 3);
 

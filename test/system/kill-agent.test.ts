@@ -12,7 +12,7 @@ test('a job whose agent is killed mid-render is finished once by another agent a
   await using farm = await startFarm({ settings });
   await farm.pushTemplate(mockTemplate('slow', 6));
   const first = await farm.startAgent('first');
-  const submitted = await farm.run<{ jobs: { id: string }[] }>(['job', 'submit', '-t', 'slow']);
+  const submitted = await farm.run<{ jobs: { id: string }[] }>(['job', 'submit', '-t', 'slow', '--anyway']);
   const id = String(submitted.jobs[0]?.id);
   await untilJob(farm, id, (job) => (job.tasks?.[0]?.frame ?? 0) > 3);
 

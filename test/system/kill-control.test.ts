@@ -20,6 +20,7 @@ test(`a control plane killed ${KILLS} times under load forgets no acknowledged s
   const { jobs } = await farm.run<{ jobs: { id: string }[] }>([
     'job',
     'submit',
+    '--anyway',
     '-t',
     'slow',
     '--tag',
