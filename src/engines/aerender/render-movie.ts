@@ -45,7 +45,10 @@ export async function renderMovie(stage: RenderStage, outputModule: string): Pro
     await growing?.close();
     await previews.settled();
     const found = await growing?.largest();
-    const info = found === undefined ? null : await probeMedia(found, settings, signal).catch(notAMovie);
+    // A movie that a crash cut off may be anything: it is looked at by a process of its own.
+    const probe = run.isDone ? 'node-av' : 'ffprobe';
+    const info =
+      found === undefined ? null : await probeMedia(found, settings, signal, probe).catch(notAMovie);
     const frames = info === null ? 0 : framesIn(info, stage);
     if (run.isDone && run.trouble) throw run.trouble;
     if (run.isDone && (found === undefined || info === null)) throw noFile(directory, run);

@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
+import { findFfmpeg } from '../../media/ffmpeg.ts';
+import { loadNodeAv } from '../../media/node-av.ts';
 import type { RenderContext, RenderRequest, RenderResult } from '../engine.ts';
 import { type Bound, bindPhase } from './bind-phase.ts';
 import { findDialog } from './dialogs.ts';
@@ -79,10 +81,17 @@ export async function renderTask(
   }
 }
 
+/** Gets ready what encodes while After Effects starts, which leaves time for it; what fails then is said when it is needed. */
+function warmUpEncoders(settings: RenderRequest['settings']): void {
+  void loadNodeAv();
+  void findFfmpeg(settings).catch(() => {});
+}
+
 /** The flow itself, once it is clear what runs where. */
 async function renderIn(setting: TaskSetting, context: RenderContext): Promise<RenderResult> {
   const { request, settings, surroundings } = setting;
   const { clock, log } = surroundings;
+  warmUpEncoders(request.settings);
   await setting.sweep();
   await using fonts = await fontsOf(setting);
   for (const { names, places } of fonts.installed)
