@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import type { Progress } from '../../src/engines/engine.ts';
 import { createEngineHosts, type EngineHostsOptions } from '../../src/engines/host-pool.ts';
 import { FlatrenderError } from '../../src/lib/errors.ts';
 import { isRunning, start } from '../../src/lib/exec.ts';
 import { membersOfTree, readProc } from '../../src/lib/process-list.ts';
+import { GREETING, studio } from '../helpers/after-effects.ts';
 import { failureOf } from '../helpers/failure-of.ts';
 import { recordingContext, renderRequest, temporaryDirectory } from '../helpers/render-request.ts';
 
@@ -189,3 +191,22 @@ function mock(context: TestContext, section: Record<string, unknown>) {
 function descendants(pid: number): number[] {
   return process.platform === 'linux' ? membersOfTree(pid, readProc(), pid) : [];
 }
+
+test('the newest frame is told also when nothing follows it', { timeout: 60_000 }, async (context) => {
+  const place = studio(context, { simulator: { fault: 'hang-at:50' } });
+  const hosts = hostsFor(context);
+  const stop = new AbortController();
+  const reached = Promise.withResolvers<void>();
+  const { context: told } = recordingContext(stop.signal);
+  const watching = {
+    ...told,
+    onProgress: ({ phase, frame }: Progress) => {
+      if (phase === 'render' && frame === GREETING.frames / 2) reached.resolve();
+    },
+  };
+  const settings = { limits: { launch: 60, bind: 60, firstFrame: 60, frame: 60, encode: 60 } };
+  const rendering = failureOf(hosts.render(place.request({ settings }), watching));
+  await Promise.race([reached.promise, rendering]);
+  stop.abort(new FlatrenderError('ABORTED', 'seen'));
+  assert.equal((await rendering).message, 'seen');
+});
