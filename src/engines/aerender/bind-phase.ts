@@ -26,9 +26,9 @@ export interface Bound {
 
 /**
  * Runs the script in After Effects. AE_* errors of the script with what it said about them, else of the program:
- * AE_LAUNCH_TIMEOUT, AE_HUNG, AE_CRASHED, AE_LICENSE, AE_DIALOG, …
+ * AE_LAUNCH_TIMEOUT, AE_HUNG, AE_CRASHED, AE_LICENSE, AE_DIALOG, … `onStarted`: After Effects is starting, which takes time.
  */
-export async function bindPhase(setting: TaskSetting): Promise<Bound> {
+export async function bindPhase(setting: TaskSetting, onStarted: () => void): Promise<Bound> {
   const { request, surroundings, installation, section } = setting;
   const { log, limits } = surroundings;
   const directory = join(request.workspace, 'bind');
@@ -45,7 +45,10 @@ export async function bindPhase(setting: TaskSetting): Promise<Bound> {
     cwd: directory,
     phase: 'launch',
     onLine() {},
-    onStart: (program) => watchFiles(directory, program, Math.min(limits.bind, MOST_GRACE_MS)),
+    onStart(program) {
+      onStarted();
+      return watchFiles(directory, program, Math.min(limits.bind, MOST_GRACE_MS));
+    },
   });
   if (!existsSync(join(directory, BIND_FILES.result))) {
     // The script names its next step in this file before it takes it.

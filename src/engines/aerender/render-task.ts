@@ -91,7 +91,6 @@ function warmUpEncoders(settings: RenderRequest['settings']): void {
 async function renderIn(setting: TaskSetting, context: RenderContext): Promise<RenderResult> {
   const { request, settings, surroundings } = setting;
   const { clock, log } = surroundings;
-  warmUpEncoders(request.settings);
   await setting.sweep();
   await using fonts = await fontsOf(setting);
   for (const { names, places } of fonts.installed)
@@ -151,7 +150,7 @@ async function bindInTurn(setting: TaskSetting): Promise<Bound> {
   try {
     return await withBindLock(setting.settings.stateDir, signal, () => {
       cancel();
-      return bindPhase(setting);
+      return bindPhase(setting, () => warmUpEncoders(setting.request.settings));
     });
   } finally {
     cancel();
