@@ -3,7 +3,7 @@ import { access, constants, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { AerenderSettings } from '../config/aerender-settings.ts';
 import { homePaths } from '../config/home.ts';
-import type { ProbeOptions } from '../engines/aerender/probe.ts';
+import type { ProbeOptions } from '../engines/aerender/machine/probe.ts';
 import type { Check, Finding } from './doctor.ts';
 import { formatBytes } from './output.ts';
 
@@ -125,7 +125,7 @@ export async function checkAfterEffects(
   aerender: AerenderSettings | null,
   options: ProbeOptions = {},
 ): Promise<readonly Finding[]> {
-  const { probeAerender, SESSION_ZERO } = await import('../engines/aerender/probe.ts');
+  const { probeAerender, SESSION_ZERO } = await import('../engines/aerender/machine/probe.ts');
   const settings = aerender ?? NO_AGENT;
   const {
     available,

@@ -9,10 +9,10 @@ import { systemClock } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { EngineInfo } from '../../protocol/nodes.ts';
 import type { Engine, EngineSettings, RenderContext, RenderRequest, RenderResult } from '../engine.ts';
+import { probeAerender } from './machine/probe.ts';
 import { isMockMode, renderMock } from './mock-mode.ts';
-import { probeAerender } from './probe.ts';
-import { renderTask } from './render-task.ts';
-import { TaskLog } from './task-log.ts';
+import { renderTask } from './render/render-task.ts';
+import { TaskLog } from './render/task-log.ts';
 
 export const aerenderEngine: Engine = { name: 'aerender', probe, render };
 

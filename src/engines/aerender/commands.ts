@@ -1,7 +1,7 @@
 /** What is typed to have After Effects do something. Pure: a program and its arguments, never a shell. */
 import type { Command } from '../../lib/exec.ts';
 import type { AerenderSettings } from '../engine.ts';
-import type { Installation } from './installation.ts';
+import type { Installation } from './machine/installation.ts';
 
 /** What aerender shall render. Paths are absolute. */
 export interface AerenderJob {

@@ -8,8 +8,8 @@ import type {
   BindFailed,
   BindOperation,
   BindResult,
-} from '../../../src/engines/aerender/bind-data.ts';
-import { readBindResult, writeBindFiles } from '../../../src/engines/aerender/bind-files.ts';
+} from '../../../src/engines/aerender/bind/bind-data.ts';
+import { readBindResult, writeBindFiles } from '../../../src/engines/aerender/bind/bind-files.ts';
 import { exposeModel } from '../../after-effects/model/expose-model.ts';
 import type { ProjectBuilder } from '../../after-effects/project-builder.ts';
 import { readProject, writeProject } from '../../after-effects/project-file.ts';

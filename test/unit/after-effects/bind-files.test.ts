@@ -3,14 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { BindData, BindFailed, BindResult } from '../../../src/engines/aerender/bind-data.ts';
+import type { BindData, BindFailed, BindResult } from '../../../src/engines/aerender/bind/bind-data.ts';
 import {
   asciiJson,
   bindFailure,
   readBindResult,
   writeBindFiles,
-} from '../../../src/engines/aerender/bind-files.ts';
-import { bindScriptPath } from '../../../src/engines/aerender/script-path.ts';
+} from '../../../src/engines/aerender/bind/bind-files.ts';
+import { bindScriptPath } from '../../../src/engines/aerender/bind/script-path.ts';
 import { failureOf } from '../../helpers/failure-of.ts';
 import { temporaryDirectory } from '../../helpers/render-request.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { BindOperation } from '../../../src/engines/aerender/bind-data.ts';
+import type { BindOperation } from '../../../src/engines/aerender/bind/bind-data.ts';
 import {
   compLayer,
   footageLayer,

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createContext, runInContext } from 'node:vm';
 import fc from 'fast-check';
 import { bindScript } from '../../../bin/bind-script.ts';
-import { asciiJson } from '../../../src/engines/aerender/bind-files.ts';
+import { asciiJson } from '../../../src/engines/aerender/bind/bind-files.ts';
 
 interface Json {
   /** The value as JSON, so that it is of this world; undefined when the text was refused. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { BindOperation } from '../../../src/engines/aerender/bind-data.ts';
-import { planBinding } from '../../../src/engines/aerender/bind-plan.ts';
+import type { BindOperation } from '../../../src/engines/aerender/bind/bind-data.ts';
+import { planBinding } from '../../../src/engines/aerender/bind/bind-plan.ts';
 import type { EngineInput } from '../../../src/engines/engine.ts';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 import { renderRequest, temporaryDirectory } from '../../helpers/render-request.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { BindOperation } from '../../../src/engines/aerender/bind-data.ts';
+import type { BindOperation } from '../../../src/engines/aerender/bind/bind-data.ts';
 import {
   checkboxControl,
   compLayer,

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BIND_EXIT_CODES, type BindOperation } from '../../../src/engines/aerender/bind-data.ts';
-import { writeBindFiles } from '../../../src/engines/aerender/bind-files.ts';
+import { BIND_EXIT_CODES, type BindOperation } from '../../../src/engines/aerender/bind/bind-data.ts';
+import { writeBindFiles } from '../../../src/engines/aerender/bind/bind-files.ts';
 import {
   compLayer,
   effect,

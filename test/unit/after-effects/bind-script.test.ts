@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse } from 'acorn';
 import { bindScript, bindScriptFile } from '../../../bin/bind-script.ts';
-import { bindScriptPath } from '../../../src/engines/aerender/script-path.ts';
+import { bindScriptPath } from '../../../src/engines/aerender/bind/script-path.ts';
 import { extendScriptTraps } from '../../after-effects/script-host/parse-script.ts';
 
 const root = join(import.meta.dirname, '../../..');

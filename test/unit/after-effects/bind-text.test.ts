@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { BindOperation } from '../../../src/engines/aerender/bind-data.ts';
+import type { BindOperation } from '../../../src/engines/aerender/bind/bind-data.ts';
 import { ProjectBuilder, textLayer } from '../../after-effects/project-builder.ts';
 import type { SimLayer } from '../../after-effects/sim-project.ts';
 import { bindIn, layerIn, propertyIn, textOf } from './bind-bench.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dialogOf, findDialog } from '../../../src/engines/aerender/dialogs.ts';
+import { dialogOf, findDialog } from '../../../src/engines/aerender/machine/dialogs.ts';
 
 test('windows that wait for somebody are known by their titles, in three languages', () => {
   for (const [title, kind, code] of [

@@ -6,11 +6,11 @@ import {
   pathsIn,
   type RenderEvidence,
   scriptPlace,
-} from '../../../src/engines/aerender/evidence.ts';
-import { failureOf, troubleIn } from '../../../src/engines/aerender/failures.ts';
-import { crashName } from '../../../src/engines/aerender/failures-exit.ts';
-import { type AerenderEvent, AerenderOutput } from '../../../src/engines/aerender/output.ts';
-import type { WatchPhase } from '../../../src/engines/aerender/watchdog.ts';
+} from '../../../src/engines/aerender/report/evidence.ts';
+import { failureOf, troubleIn } from '../../../src/engines/aerender/report/failures.ts';
+import { crashName } from '../../../src/engines/aerender/report/failures-exit.ts';
+import { type AerenderEvent, AerenderOutput } from '../../../src/engines/aerender/report/output.ts';
+import type { WatchPhase } from '../../../src/engines/aerender/report/watchdog.ts';
 import type { ErrorCode } from '../../../src/lib/errors.ts';
 import { MESSAGES, missingFontLine, missingFootageLine, renderLog } from '../../after-effects/lines.ts';
 

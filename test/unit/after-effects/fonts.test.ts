@@ -14,15 +14,15 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { fontFolders, fontPlaces, fontStep } from '../../../src/engines/aerender/font-places.ts';
-import { countFonts, installFonts } from '../../../src/engines/aerender/fonts.ts';
+import { fontFolders, fontPlaces, fontStep } from '../../../src/engines/aerender/machine/font-places.ts';
+import { countFonts, installFonts } from '../../../src/engines/aerender/machine/fonts.ts';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 import type { Command } from '../../../src/lib/exec.ts';
 
 const FONTS = join(import.meta.dirname, '../../../templates/video/title-card/fonts');
 const MEDIUM = { file: join(FONTS, 'Inter-Medium.otf'), names: ['Inter-Medium'] };
 const BOLD = { file: join(FONTS, 'InterDisplay-Bold.otf'), names: ['InterDisplay-Bold'] };
-const MODULE = join(import.meta.dirname, '../../../src/engines/aerender/fonts.ts');
+const MODULE = join(import.meta.dirname, '../../../src/engines/aerender/machine/fonts.ts');
 const { signal } = new AbortController();
 
 /** A node and a user's home of its own. */

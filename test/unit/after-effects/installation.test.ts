@@ -9,9 +9,9 @@ import {
   findInstallation,
   listInstallations,
   standardRoots,
-} from '../../../src/engines/aerender/installation.ts';
-import { rememberLearned } from '../../../src/engines/aerender/learned.ts';
-import { isSessionZero, probeAerender, SESSION_ZERO } from '../../../src/engines/aerender/probe.ts';
+} from '../../../src/engines/aerender/machine/installation.ts';
+import { rememberLearned } from '../../../src/engines/aerender/machine/learned.ts';
+import { isSessionZero, probeAerender, SESSION_ZERO } from '../../../src/engines/aerender/machine/probe.ts';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 
 function temporary(t: TestContext): string {

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { movieModule, sequenceModule, soundModule } from '../../../src/engines/aerender/output-modules.ts';
+import {
+  movieModule,
+  sequenceModule,
+  soundModule,
+} from '../../../src/engines/aerender/render/output-modules.ts';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 
 /** As a fresh After Effects 2024 lists them. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type AerenderEvent, AerenderOutput } from '../../../src/engines/aerender/output.ts';
-import { framesOf, plainDigits } from '../../../src/engines/aerender/output-lines.ts';
+import { type AerenderEvent, AerenderOutput } from '../../../src/engines/aerender/report/output.ts';
+import { framesOf, plainDigits } from '../../../src/engines/aerender/report/output-lines.ts';
 import { renderLog } from '../../after-effects/lines.ts';
 
 /** What a log says, without the lines that say nothing. */

@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createProcessView } from '../../../src/engines/aerender/process-view.ts';
+import { createProcessView } from '../../../src/engines/aerender/machine/process-view.ts';
 import {
   cpuOfTree,
   killStale,
@@ -13,8 +13,8 @@ import {
   staleProcesses,
   titlesOf,
   treeCpuMs,
-} from '../../../src/engines/aerender/processes.ts';
-import { openSession } from '../../../src/engines/aerender/session.ts';
+} from '../../../src/engines/aerender/machine/processes.ts';
+import { openSession } from '../../../src/engines/aerender/machine/session.ts';
 import { isRunning } from '../../../src/lib/exec.ts';
 import {
   clockMs,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { AerenderOutput } from '../../../src/engines/aerender/output.ts';
-import { RenderProgress } from '../../../src/engines/aerender/progress.ts';
+import { AerenderOutput } from '../../../src/engines/aerender/report/output.ts';
+import { RenderProgress } from '../../../src/engines/aerender/report/progress.ts';
 import { renderLog } from '../../after-effects/lines.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { renderRange } from '../../../src/engines/aerender/render-range.ts';
+import { renderRange } from '../../../src/engines/aerender/render/render-range.ts';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 import type { OutputSpec } from '../../../src/protocol/jobs.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { RunFrame } from '../../../src/engines/aerender/run-frames.ts';
-import { SequenceFrames } from '../../../src/engines/aerender/sequence-frames.ts';
+import type { RunFrame } from '../../../src/engines/aerender/render/run-frames.ts';
+import { SequenceFrames } from '../../../src/engines/aerender/render/sequence-frames.ts';
 import { temporaryDirectory } from '../../helpers/render-request.ts';
 
 const picture = { kind: 'png', width: 8, height: 4, hasAlpha: false } as const;

@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { openSession, withBindLock } from '../../../src/engines/aerender/session.ts';
+import { openSession, withBindLock } from '../../../src/engines/aerender/machine/session.ts';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 
-const MODULE = join(import.meta.dirname, '../../../src/engines/aerender/session.ts');
+const MODULE = join(import.meta.dirname, '../../../src/engines/aerender/machine/session.ts');
 const { signal } = new AbortController();
 
 function temporary(t: TestContext): string {

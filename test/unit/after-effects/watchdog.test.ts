@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { CPU_STRETCH, type Expiry, Watchdog, watchLimits } from '../../../src/engines/aerender/watchdog.ts';
+import {
+  CPU_STRETCH,
+  type Expiry,
+  Watchdog,
+  watchLimits,
+} from '../../../src/engines/aerender/report/watchdog.ts';
 import { manualClock } from '../../helpers/manual-clock.ts';
 
 const LIMITS = { launch: 60_000, bind: 40_000, 'first-frame': 100_000, frame: 30_000, encode: 20_000 };

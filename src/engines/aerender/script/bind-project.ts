@@ -1,5 +1,5 @@
 /** The steps, from the project of the bundle to the saved copy. */
-import type { BindData } from '../bind-data.ts';
+import type { BindData } from '../bind/bind-data.ts';
 import {
   fontFailure,
   footageFailure,

@@ -1,5 +1,5 @@
 /** Files and fonts that the rendered composition needs and that are not there. */
-import type { MissingFootage } from '../bind-data.ts';
+import type { MissingFootage } from '../bind/bind-data.ts';
 import { type Failure, failure, quote } from './failure.ts';
 import { compositionTree, sourceOf } from './layers.ts';
 import { childrenOf } from './property-path.ts';

@@ -1,5 +1,5 @@
 /** Colours of text, solids and shape layers. */
-import type { Rgba } from '../bind-data.ts';
+import type { Rgba } from '../bind/bind-data.ts';
 import { fail, quote } from './failure.ts';
 import { allCompositions } from './items.ts';
 import { sourceOf } from './layers.ts';

@@ -1,5 +1,5 @@
 /** What the engine has to know of the bound composition and of this After Effects. */
-import type { BindDone } from '../bind-data.ts';
+import type { BindDone } from '../bind/bind-data.ts';
 import { messageOf } from './failure.ts';
 import { compositionOf, sourceOf } from './layers.ts';
 import { type Session, warn } from './session.ts';

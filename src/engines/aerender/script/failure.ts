@@ -1,5 +1,5 @@
 /** What went wrong, as it gets into result.json. */
-import type { BindErrorCode, MissingFootage } from '../bind-data.ts';
+import type { BindErrorCode, MissingFootage } from '../bind/bind-data.ts';
 
 export interface Failure {
   /** Tells ours from the errors of After Effects. */

@@ -1,5 +1,5 @@
 /** Layers by name, "Precomp/Layer" or number. */
-import type { LayerAddress } from '../bind-data.ts';
+import type { LayerAddress } from '../bind/bind-data.ts';
 import { fail, quote } from './failure.ts';
 import { findComposition } from './items.ts';
 import { candidatesFor } from './names.ts';

@@ -2,7 +2,7 @@
  * The script that puts the inputs into a copy of the project. Runs inside After Effects (`AfterFX -r bind.jsx`), beside
  * its `data.json`; says how it went in `result.json`. What it reads is data and is never evaluated.
  */
-import type { BindData } from '../bind-data.ts';
+import type { BindData } from '../bind/bind-data.ts';
 import { bindProject } from './bind-project.ts';
 import { type Failure, fail, toFailure } from './failure.ts';
 import { readText, writeText, writeTextAtOnce } from './files.ts';

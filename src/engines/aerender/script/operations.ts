@@ -1,5 +1,5 @@
 /** The changes that the bindings of a template ask for. */
-import type { BindOperation } from '../bind-data.ts';
+import type { BindOperation } from '../bind/bind-data.ts';
 import { bindColor } from './color.ts';
 import { fail } from './failure.ts';
 import { bindFootage } from './footage.ts';

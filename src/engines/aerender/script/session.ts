@@ -1,5 +1,5 @@
 /** What one run of the script knows. */
-import type { BindData, BindDone, BindOperation } from '../bind-data.ts';
+import type { BindData, BindDone, BindOperation } from '../bind/bind-data.ts';
 import { writeText } from './files.ts';
 
 /** The operations of one kind. */
