@@ -1,7 +1,7 @@
 import { Args, Flags } from '@oclif/core';
-import { checkEnvFile, envBlock, writeEnvFile } from '../../src/cli/agent-env.ts';
 import { ClientCommand } from '../../src/cli/client-command.ts';
 import { paint } from '../../src/cli/paint.ts';
+import { checkEnvFile, envBlock, writeEnvFile } from '../../src/config/agent-env.ts';
 import { checkUrl } from '../../src/config/client-config.ts';
 import type { NodeCreated } from '../../src/protocol/nodes.ts';
 

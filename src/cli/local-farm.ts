@@ -2,11 +2,11 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Api, createApi } from '../client/api.ts';
+import { writeEnvFile } from '../config/agent-env.ts';
 import { clientFile, loadClientConfig, saveClientConfig } from '../config/client-config.ts';
 import { type ErrorBody, errorFromBody, FlatrenderError } from '../lib/errors.ts';
 import { type RunResult, run, selfCommand } from '../lib/exec.ts';
 import { lastLinesOf } from '../lib/exec-error.ts';
-import { writeEnvFile } from './agent-env.ts';
 import { endProcess, environment, isSelf, killOnExit, startSelf, untilReady } from './farm-processes.ts';
 import { freePort, isFree } from './free-port.ts';
 import type { Say } from './steps.ts';

@@ -63,6 +63,25 @@ export const ERROR_CODES = {
   NODE_NOT_FOUND: missing,
   NODE_EXISTS: conflict,
   TOKEN_NOT_FOUND: missing,
+  // joining a farm
+  INVITATION_INVALID: usage,
+  INVITATION_EXPIRED: denied,
+  INVITATION_USED: denied,
+  INVITATION_REPLACED: denied,
+  // the mesh
+  MESH_INVALID: usage,
+  MESH_UNAVAILABLE: { status: 503, exit: 1, retryable: false },
+  MESH_PEER_NOT_FOUND: missing,
+  MESH_PEER_EXISTS: conflict,
+  MESH_KEY_IN_USE: conflict,
+  MESH_ADDRESS_TAKEN: conflict,
+  MESH_FULL: conflict,
+  // services of this machine
+  ELEVATION_NEEDED: { status: 403, exit: 2, retryable: false },
+  SERVICE_NOT_INSTALLED: missing,
+  SERVICE_UNSUPPORTED: { status: 422, exit: 2, retryable: false },
+  SERVICE_FAILED: { status: 422, exit: 1, retryable: false },
+  SETUP_FAILED: { status: 422, exit: 1, retryable: false },
   // templates and objects
   TEMPLATE_NOT_FOUND: missing,
   TEMPLATE_VERSION_EXISTS: conflict,

@@ -1,5 +1,5 @@
-/** Who may call a route: nobody in particular, a client token of at least this role, a node, or a signed URL. */
-export type RouteAuth = 'none' | 'read' | 'submit' | 'admin' | 'node' | 'url';
+/** Who may call a route: nobody in particular, a client token of at least this role, a node, a machine with an invitation, or a signed URL. */
+export type RouteAuth = 'none' | 'read' | 'submit' | 'admin' | 'node' | 'invitation' | 'url';
 
 interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';

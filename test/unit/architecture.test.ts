@@ -33,6 +33,7 @@ const rules: Rules = {
     service: 3,
     agent: 4,
     control: 4,
+    setup: 4,
     cli: 4,
     commands: 5,
   },
@@ -62,6 +63,7 @@ const rules: Rules = {
     // Engines check and lay out text; the inspector only reads the names of fonts.
     fontkit: ['src/engines/font-file.ts', 'src/bundle/'],
     inquirer: ['src/cli/'],
+    koffi: ['src/service/windows/'],
     listr2: ['src/cli/'],
     minio: ['src/objects/s3.ts'],
     'node-av': ['src/media/'],

@@ -1,8 +1,9 @@
 /** The agent.env of a node, as `node add` writes it. */
-import { chmod, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FlatrenderError } from '../lib/errors.ts';
 import { packageRoot } from '../lib/paths.ts';
+import { replaceFile } from '../lib/replace-file.ts';
 
 /** What the control plane's side knows of a node's configuration. */
 export interface NodeCredentials {
@@ -43,10 +44,7 @@ export async function writeEnvFile(
   const text = (await readIfThere(path)) ?? (await readFile(example, 'utf8'));
   const { nodeId, secret, url } = credentials;
   const values = { NODE_ID: nodeId, NODE_HMAC_SECRET: secret, ORCHESTRATOR_URL: url, ...more };
-  const part = `${path}.${process.pid}.part`;
-  await writeFile(part, setEnvLines(text, values), { mode: 0o600 });
-  await chmod(part, 0o600);
-  await rename(part, path);
+  replaceFile(path, setEnvLines(text, values), { mode: 0o600 });
 }
 
 /** Replaces the `KEY=…` lines of a file's text, comments left alone; keys that are not there are added at the end. */

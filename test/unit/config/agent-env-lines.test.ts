@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setEnvLines } from '../../../src/cli/agent-env.ts';
 import { checkNode } from '../../../src/cli/doctor-machine.ts';
 import { timeline } from '../../../src/cli/smoke-test.ts';
+import { setEnvLines } from '../../../src/config/agent-env.ts';
 import type { JobView, TaskView } from '../../../src/protocol/jobs.ts';
 
 test('values replace their lines; comments, order and line ends stay', () => {
