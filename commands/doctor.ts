@@ -1,7 +1,7 @@
 import { ClientCommand } from '../src/cli/client-command.ts';
-import { type CheckResult, checkText, runChecks } from '../src/cli/doctor.ts';
-import { farmChecks } from '../src/cli/doctor-farm.ts';
-import { machineChecks } from '../src/cli/doctor-machine.ts';
+import { type CheckResult, checkText, runChecks } from '../src/cli/doctor/checks.ts';
+import { farmChecks } from '../src/cli/doctor/farm-checks.ts';
+import { machineChecks } from '../src/cli/doctor/machine-checks.ts';
 import { plural } from '../src/cli/output.ts';
 import type { AerenderSettings } from '../src/config/aerender-settings.ts';
 import { flatrenderHome } from '../src/config/home.ts';

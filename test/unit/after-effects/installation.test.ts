@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { checkAfterEffects } from '../../../src/cli/doctor-machine.ts';
+import { checkAfterEffects } from '../../../src/cli/doctor/machine-checks.ts';
 import type { AerenderSettings } from '../../../src/config/aerender-settings.ts';
 import {
   findInstallation,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkNode } from '../../../src/cli/doctor-machine.ts';
+import { checkNode } from '../../../src/cli/doctor/machine-checks.ts';
 import { timeline } from '../../../src/cli/smoke-test.ts';
 import { setEnvLines } from '../../../src/config/agent-env.ts';
 import type { JobView, TaskView } from '../../../src/protocol/jobs.ts';

@@ -1,6 +1,6 @@
 /** `doctor`: looks at this machine and at the connection, and says which command mends what is wrong. */
-import { FlatrenderError } from '../lib/errors.ts';
-import { paint, type Style } from './paint.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import { paint, type Style } from '../paint.ts';
 
 export type CheckStatus = 'ok' | 'warning' | 'failed' | 'skipped';
 

@@ -1,11 +1,11 @@
 /** Checks of this machine: Node, state directory, disk, encoders, engines. */
 import { access, constants, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { AerenderSettings } from '../config/aerender-settings.ts';
-import { homePaths } from '../config/home.ts';
-import type { ProbeOptions } from '../engines/aerender/machine/probe.ts';
-import type { Check, Finding } from './doctor.ts';
-import { formatBytes } from './output.ts';
+import type { AerenderSettings } from '../../config/aerender-settings.ts';
+import { homePaths } from '../../config/home.ts';
+import type { ProbeOptions } from '../../engines/aerender/machine/probe.ts';
+import { formatBytes } from '../output.ts';
+import type { Check, Finding } from './checks.ts';
 
 /** Below this nothing can be rendered; below the other a 4K job may fill it. */
 const DISK_FAILED_BYTES = 1e9;
@@ -86,10 +86,10 @@ async function checkDisk(home: string): Promise<Finding> {
 }
 
 async function checkEncoder(ffmpegPath: string): Promise<Finding> {
-  const { findFfmpeg, INSTALL_HINT } = await import('../media/ffmpeg.ts');
+  const { findFfmpeg, INSTALL_HINT } = await import('../../media/ffmpeg.ts');
   const tools = await findFfmpeg({ ffmpegPath });
   if (tools) return { status: 'ok', message: `ffmpeg ${tools.version} (${tools.ffmpeg})` };
-  const { loadNodeAv } = await import('../media/node-av.ts');
+  const { loadNodeAv } = await import('../../media/node-av.ts');
   if (await loadNodeAv())
     return { status: 'ok', message: 'node-av, the one in the package (no ffmpeg on PATH)' };
   return {
@@ -100,7 +100,7 @@ async function checkEncoder(ffmpegPath: string): Promise<Finding> {
 }
 
 async function checkEngines(ffmpegPath: string): Promise<readonly Finding[]> {
-  const { createEngineHosts } = await import('../engines/host-pool.ts');
+  const { createEngineHosts } = await import('../../engines/host-pool.ts');
   const hosts = createEngineHosts({ maxIdle: 1 });
   try {
     const engines = await hosts.probe({ ffmpegPath, previewMs: 1000, threads: 0 });
@@ -125,7 +125,7 @@ export async function checkAfterEffects(
   aerender: AerenderSettings | null,
   options: ProbeOptions = {},
 ): Promise<readonly Finding[]> {
-  const { probeAerender, SESSION_ZERO } = await import('../engines/aerender/machine/probe.ts');
+  const { probeAerender, SESSION_ZERO } = await import('../../engines/aerender/machine/probe.ts');
   const settings = aerender ?? NO_AGENT;
   const {
     available,

@@ -1,12 +1,12 @@
 /** Checks of the connection to the control plane, and of the agent on this machine. */
-import type { Api } from '../client/api.ts';
-import { callJson } from '../client/http.ts';
-import type { ClientConfig } from '../config/client-config.ts';
-import { FlatrenderError } from '../lib/errors.ts';
-import type { WhoAmI } from '../protocol/tokens.ts';
-import type { Check, Finding } from './doctor.ts';
-import { isMock } from './node-report.ts';
-import { formatDuration, plural } from './output.ts';
+import type { Api } from '../../client/api.ts';
+import { callJson } from '../../client/http.ts';
+import type { ClientConfig } from '../../config/client-config.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import type { WhoAmI } from '../../protocol/tokens.ts';
+import { isMock } from '../node-report.ts';
+import { formatDuration, plural } from '../output.ts';
+import type { Check, Finding } from './checks.ts';
 
 /** Requests of nodes are refused beyond 300 s (protocol/signatures.ts); half of that is the time to act. */
 const SKEW_FAILED_MS = 300_000;
