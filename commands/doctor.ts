@@ -40,7 +40,8 @@ export default class Doctor extends ClientCommand {
         signal: this.signal,
       }),
     ];
-    const results = await runChecks(checks, this.signal, (result) => this.print(checkText(result)));
+    const onResult = (result: CheckResult): void => this.print(checkText(result));
+    const results = await runChecks(checks, { signal: this.signal, onResult });
     const count = (status: CheckResult['status']): number =>
       results.filter((result) => result.status === status).length;
     const [failed, warnings] = [count('failed'), count('warning')];

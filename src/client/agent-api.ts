@@ -9,6 +9,7 @@ import {
   type FailRequest,
   HeartbeatAnswer,
   type HeartbeatRequest,
+  HelloAnswer,
   type LogRequest,
   type RegisterRequest,
   type ReleaseRequest,
@@ -23,6 +24,8 @@ import type { SignedHttp } from './signed-http.ts';
 export interface AgentApi {
   readonly url: string;
   register(request: RegisterRequest, signal?: AbortSignal): Promise<AgentSettings>;
+  /** Checks the way there and back without being a sign of life. */
+  hello(signal?: AbortSignal): Promise<HelloAnswer>;
   /** null: nothing within `waitMs`. */
   claim(request: ClaimRequest, signal?: AbortSignal): Promise<ClaimAnswer | null>;
   heartbeat(request: HeartbeatRequest, signal?: AbortSignal): Promise<HeartbeatAnswer>;
@@ -37,6 +40,7 @@ export interface AgentApi {
 
 // A long-poll is answered within waitMs; this much later the answer is given up as lost.
 const CLAIM_GRACE_MS = 10_000;
+const NO_BODY = Buffer.alloc(0);
 
 /** The agent API over one signed connection pool. */
 export function createAgentApi(http: SignedHttp): AgentApi {
@@ -68,6 +72,15 @@ export function createAgentApi(http: SignedHttp): AgentApi {
   return {
     url: http.url,
     register: (request, signal) => ask(AgentSettings, 'register', null, request, signal),
+    async hello(signal) {
+      const call = {
+        method: 'GET',
+        path: pathOf('hello'),
+        body: NO_BODY,
+        contentType: 'application/json',
+      } as const;
+      return read(HelloAnswer, 'hello', (await http.send({ ...call, signal })).body);
+    },
     async claim(request, signal) {
       const answer = await post('claim', null, request, signal, request.waitMs + CLAIM_GRACE_MS);
       return answer.status === 204 || answer.body.length === 0

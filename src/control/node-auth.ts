@@ -57,9 +57,9 @@ export class NodeAuth {
 
   /**
    * The node that signed this request. SIGNATURE_MISSING, NODE_UNKNOWN, SIGNATURE_INVALID, CLOCK_SKEW,
-   * SIGNATURE_REPLAYED; each says what to do.
+   * SIGNATURE_REPLAYED; each says what to do. It counts as a sign of life, unless `isAlive` says that it is none.
    */
-  verify(request: SignedRequest, headers: Headers): NodeCaller {
+  verify(request: SignedRequest, headers: Headers, isAlive = true): NodeCaller {
     const { registry, clock } = this.#options;
     const params = parseRequestSignature(headers);
     const entry = registry.get(params.keyId);
@@ -84,7 +84,7 @@ export class NodeAuth {
       });
     }
     if (generation > entry.record.retiredGeneration + 1) this.#retire(entry, generation);
-    registry.touch(entry);
+    if (isAlive) registry.touch(entry);
     return { entry, nonce: params.nonce, secret };
   }
 

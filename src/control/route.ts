@@ -109,14 +109,14 @@ export class Routes {
             return required(request.tokenRecord, 'token');
           },
         }),
-      ...this.#authOf(auth),
+      ...this.#authOf(auth, name),
     };
     this.#app.route(options);
     // Clients ask for the size and digest of an object; in the description that belongs to GET.
     if (name === 'getObject') this.#app.route({ ...options, method: 'HEAD', schema: { hide: true } });
   }
 
-  #authOf(auth: (typeof ROUTES)[RouteName]['auth']) {
+  #authOf(auth: (typeof ROUTES)[RouteName]['auth'], name: RouteName) {
     const { nodeAuth, clientAuth } = this.#control;
     if (auth === 'none' || auth === 'url') return {};
     if (auth === 'node') {
@@ -128,7 +128,9 @@ export class Routes {
           const query = mark < 0 ? '' : url.slice(mark + 1);
           try {
             const method = request.raw.method ?? '';
-            request.nodeCaller = nodeAuth.verify({ method, path, query }, request.raw.headers);
+            // An operator who looks at a machine whose agent is down must not make it look alive.
+            const isAlive = name !== 'hello';
+            request.nodeCaller = nodeAuth.verify({ method, path, query }, request.raw.headers, isAlive);
           } catch (error) {
             return done(error as Error);
           }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { InputValues, OutputSpec, TaskError, TaskPhase, TaskResult } from './jobs.ts';
 import { EngineName, Instant, Role, Sha256 } from './names.ts';
-import { Capabilities, SystemInfo } from './nodes.ts';
+import { Capabilities, NodeStatus, SystemInfo } from './nodes.ts';
 
 /** `POST /v1/agent/register`: once at start and after the control plane forgot the node. */
 export const RegisterRequest = z.object({
@@ -130,3 +130,14 @@ export type ReleaseRequest = z.infer<typeof ReleaseRequest>;
 /** The state of the task after a report. */
 export const ReportAnswer = z.object({ taskId: z.string(), state: z.string(), epoch: z.int() });
 export type ReportAnswer = z.infer<typeof ReportAnswer>;
+
+/** `GET /v1/agent/hello`: what "doctor" asks on a node. */
+export const HelloAnswer = z.object({
+  node: z.string(),
+  status: NodeStatus,
+  serverTime: Instant,
+  version: z.string().max(64),
+  /** A signed address of a file that is not there: 404 proves that files can be fetched where they are served. */
+  probeUrl: z.string(),
+});
+export type HelloAnswer = z.infer<typeof HelloAnswer>;

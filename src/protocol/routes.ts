@@ -21,6 +21,12 @@ export const ROUTES = {
     auth: 'node',
     summary: 'A node says what it can do',
   },
+  hello: {
+    method: 'GET',
+    path: '/v1/agent/hello',
+    auth: 'node',
+    summary: 'Does the signature hold, and where are files served; does not count as a sign of life',
+  },
   claim: { method: 'POST', path: '/v1/agent/claim', auth: 'node', summary: 'Ask for a task (long-poll)' },
   heartbeat: {
     method: 'POST',

@@ -151,3 +151,18 @@ test('only an administrator may upload a bundle', async () => {
   assert.equal(refused.body.error.code, 'TOKEN_FORBIDDEN');
   assert.equal((await farm.call('POST', '/v1/uploads', request)).status, 200);
 });
+
+test('hello proves the way there and back, and is no sign of life', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  const node = await farm.addNode('studio-1');
+  const statusOf = async () => (await farm.call('GET', '/v1/nodes/studio-1')).body.status;
+  const hello = (options = {}) => farm.asNode(node, '/v1/agent/hello', '', { method: 'GET', ...options });
+  const answer = await hello();
+  assert.deepEqual([answer.status, answer.body.node, answer.body.status], [200, 'studio-1', 'ready']);
+  assert.equal((await fetch(answer.body.probeUrl)).status, 404);
+  assert.equal((await hello({ secret: 'another' })).body.error.code, 'SIGNATURE_INVALID');
+  for (let i = 0; i < 400 && (await statusOf()) !== 'offline'; i += 1) await clock.advance(1000);
+  assert.equal((await hello()).body.status, 'offline');
+  assert.equal(await statusOf(), 'offline');
+});

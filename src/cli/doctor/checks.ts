@@ -10,6 +10,8 @@ export interface Finding {
   readonly message: string;
   /** The command, or the thing to do, that mends it. */
   readonly fix?: string | undefined;
+  /** Mends it without a question: nothing is lost by it, and doing it twice is harmless. Only used by `--fix`. */
+  readonly repair?: (() => Promise<void>) | undefined;
 }
 
 export interface Check {
@@ -18,26 +20,57 @@ export interface Check {
   readonly run: () => Promise<Finding | readonly Finding[]>;
 }
 
-export interface CheckResult extends Finding {
+export interface CheckResult extends Omit<Finding, 'repair'> {
   readonly name: string;
+  /** What `--fix` did about it: `fixed`, or why it could not be mended. */
+  readonly repaired?: string;
+}
+
+export interface RunChecksOptions {
+  readonly signal: AbortSignal;
+  /** Mend what can be mended safely, then look again. */
+  readonly fix?: boolean;
+  readonly onResult: (result: CheckResult) => void;
 }
 
 /** Runs checks one after the other, telling each result as it comes. */
 export async function runChecks(
   checks: readonly Check[],
-  signal: AbortSignal,
-  onResult: (result: CheckResult) => void,
+  { signal, fix = false, onResult }: RunChecksOptions,
 ): Promise<readonly CheckResult[]> {
   const results: CheckResult[] = [];
   for (const check of checks) {
     signal.throwIfAborted();
-    for (const finding of await findings(check, signal)) {
-      const result = { name: check.name, ...finding };
+    const first = await findings(check, signal);
+    const repairs = fix ? await repairAll(first) : [];
+    const found = repairs.some((why) => why === FIXED) ? await findings(check, signal) : first;
+    for (const [index, { repair: _, ...finding }] of found.entries()) {
+      const repaired = found.length === first.length ? repairs[index] : undefined;
+      const result = { name: check.name, ...finding, ...(repaired == null ? {} : { repaired }) };
       results.push(result);
       onResult(result);
     }
   }
   return results;
+}
+
+const FIXED = 'fixed';
+
+/** For each finding: what came of its repair; null: it has none or needs none. */
+async function repairAll(found: readonly Finding[]): Promise<readonly (string | null)[]> {
+  const outcomes: (string | null)[] = [];
+  for (const { repair, status } of found) {
+    if (!repair || status === 'ok') outcomes.push(null);
+    else {
+      outcomes.push(
+        await repair().then(
+          () => FIXED,
+          (error: unknown) => `not fixed: ${error instanceof Error ? error.message : String(error)}`,
+        ),
+      );
+    }
+  }
+  return outcomes;
 }
 
 const STYLES: Readonly<Record<CheckStatus, Style>> = {
@@ -48,8 +81,10 @@ const STYLES: Readonly<Record<CheckStatus, Style>> = {
 };
 
 /** One result in one line, and how to mend it in a second one. */
-export function checkText({ name, status, message, fix }: CheckResult): string {
-  const line = `${paint(STYLES[status], status.padEnd(7))}  ${name.padEnd(14)}  ${message}`;
+export function checkText({ name, status, message, fix, repaired }: CheckResult): string {
+  const line = `${paint(STYLES[status], status.padEnd(7))}  ${name.padEnd(14)}  ${message}${
+    repaired === undefined ? '' : paint(repaired === FIXED ? 'good' : 'warning', ` (${repaired})`)
+  }`;
   return fix === undefined ? line : `${line}\n${' '.repeat(9)}${paint('dim', '→')} ${fix}`;
 }
 

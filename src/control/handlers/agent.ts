@@ -12,6 +12,7 @@ import {
   FailRequest,
   HeartbeatAnswer,
   HeartbeatRequest,
+  HelloAnswer,
   LogRequest,
   RegisterRequest,
   ReleaseRequest,
@@ -27,10 +28,12 @@ import { afterReport, jobChanged, jobProgressed, nodeChanged } from '../effects.
 import { requireLease } from '../lease-check.ts';
 import type { NodeEntry } from '../registry.ts';
 import type { Routes } from '../route.ts';
-import { instant } from '../views.ts';
+import { instant, nodeView } from '../views.ts';
 
 const TaskParams = z.object({ id: z.string().max(64) });
 const done = { description: 'Taken' } as const;
+/** The signed address in the answer to "hello" is tried at once. */
+const PROBE_SECONDS = 300;
 
 /** Registers the routes of nodes, except previews and logs. */
 export function agentRoutes(routes: Routes, control: Control): void {
@@ -38,6 +41,20 @@ export function agentRoutes(routes: Routes, control: Control): void {
     body: RegisterRequest,
     answers: { 200: AgentSettings },
     handle: ({ body, node }) => register(control, node.entry, body),
+  });
+  routes.add('hello', {
+    answers: { 200: HelloAnswer },
+    async handle({ node, request }) {
+      const { entry } = node;
+      const sign = { ttlSeconds: PROBE_SECONDS, baseUrl: baseUrlFor(control, request, 'node') };
+      return {
+        node: entry.id,
+        status: nodeView(entry, control.leases).status,
+        serverTime: instant(control.clock.now()),
+        version: control.version,
+        probeUrl: await control.objects.presignGet(objectKeys.asset('0'.repeat(64)), sign),
+      };
+    },
   });
   routes.add('claim', {
     body: ClaimRequest,
