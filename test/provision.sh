@@ -4,19 +4,19 @@
 set -u
 
 # program  Debian package  what needs it
-wanted='ffmpeg  ffmpeg           encoding, probing, the FFmpeg engine
-ffprobe ffmpeg           checks of rendered files
-tmux    tmux             tests of prompts and progress in a terminal
-wg      wireguard-tools  keys and config of the mesh
-wireguard-go wireguard-go tunnels where the kernel has none
-ip      iproute2         networks of the machines that the system tests boot
-nft     nftables         firewalls of these machines
-ping    iputils-ping     whether one reaches another
-conntrack conntrack      a router that forgets its connections
-curl    curl             whoever may not reach the farm
-systemctl systemd        services, run by a real init
-dbus-daemon dbus-daemon  what systemctl talks through
-zip     zip              archives made by another program than ours'
+wanted='ffmpeg        ffmpeg           encoding, probing, the FFmpeg engine
+ffprobe       ffmpeg           checks of rendered files
+tmux          tmux             tests of prompts and progress in a terminal
+wg            wireguard-tools  keys and config of the mesh
+wireguard-go  wireguard-go     tunnels where the kernel has none
+ip            iproute2         networks of the machines that the system tests boot
+nft           nftables         firewalls of these machines
+ping          iputils-ping     whether one reaches another
+conntrack     conntrack        a router that forgets its connections
+curl          curl             whoever may not reach the farm
+systemctl     systemd          services, run by a real init
+dbus-daemon   dbus             what systemctl talks through
+zip           zip              archives made by another program than ours'
 
 missing() {
   while read -r program package purpose; do

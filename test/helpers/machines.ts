@@ -26,7 +26,7 @@ const PROGRAMS = {
   wg: 'wireguard-tools',
   'wg-quick': 'wireguard-tools',
   'wireguard-go': 'wireguard-go',
-  'dbus-daemon': 'dbus-daemon',
+  'dbus-daemon': 'dbus',
   systemctl: 'systemd',
 };
 
@@ -166,7 +166,7 @@ class NetworkBox implements Box {
   }
 
   async sh(script: string, options: RunOptions = {}): Promise<string> {
-    const done = await this.run(['bash', '-euo', 'pipefail', '-c', script], options);
+    const done = await this.run(['bash', '--norc', '-euo', 'pipefail', '-c', script], options);
     if (done.exitCode !== 0) throw new Error(`${this.name}: ${script}\n${done.stdout}${done.stderr}`);
     return done.stdout;
   }
