@@ -56,7 +56,7 @@ const oclifEntry = {
  * - loads wsl-utils to call the platform "wsl"; on Windows also runs PowerShell to learn the name of the shell
  * - sorts the commands by the rules of the user's language, for which V8 first loads the tables of ICU
  */
-const oclifAtStart = {
+export const oclifAtStart = {
   name: 'oclif-at-start',
   resolveId: (id) => (id === 'wsl-utils' ? '\0wsl-utils' : undefined),
   load: (id) =>
@@ -71,7 +71,8 @@ const oclifAtStart = {
   },
 };
 
-async function bundle(dir) {
+/** Writes the modules into a directory. */
+export async function bundle(dir) {
   const build = await rolldown({
     cwd: root,
     input: entries(),
@@ -111,8 +112,8 @@ async function bundle(dir) {
   await build.close();
 }
 
-/** Writes what oclif needs to know about the commands, so that it does not load them to find out. */
-async function writeManifest(dir) {
+/** Writes what oclif needs to know about the commands, so that it does not load them to find out; returns their number. */
+export async function writeManifest(dir) {
   const { Plugin } = await import(pathToFileURL(join(dir, 'oclif.js')).href);
   const pkg = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const plugin = new Plugin({
@@ -125,8 +126,11 @@ async function writeManifest(dir) {
     respectNoCacheDefault: true,
   });
   await plugin.load();
-  writeFileSync(join(dir, 'oclif.manifest.json'), `${JSON.stringify(plugin.manifest)}\n`);
-  return Object.keys(plugin.manifest.commands).length;
+  const { commands, ...rest } = plugin.manifest;
+  // In the order of their names, so that every build writes the same.
+  const sorted = Object.fromEntries(Object.entries(commands).sort(([a], [b]) => (a < b ? -1 : 1)));
+  writeFileSync(join(dir, 'oclif.manifest.json'), `${JSON.stringify({ commands: sorted, ...rest })}\n`);
+  return Object.keys(commands).length;
 }
 
 // Built beside and moved into place: a failed build leaves the old one, and nobody runs half of a new one.

@@ -16,6 +16,7 @@ const tasks = {
   test: { build: false, run: ['test/run.js'] },
   'test:quick': { build: false, run: ['test/run.js', '--quick'] },
   build: { build: false, run: ['bin/build.js'] },
+  'build:windows': { build: false, run: ['bin/build-windows.ts'] },
   bench: { build: true, run: ['test/bench/run.ts'] },
   docs: { build: false, run: ['bin/docs.ts'] },
 };

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { withoutSignature } from '../../../bin/sea.ts';
 import { movingProject } from '../../after-effects/aerender-samples.ts';
-import { buildExe, withoutSignature } from '../../after-effects/exe/build-exe.ts';
+import { buildExe } from '../../after-effects/exe/build-exe.ts';
 import { readProject, writeProject } from '../../after-effects/project-file.ts';
 
 const SOURCES = join(import.meta.dirname, '../../after-effects');

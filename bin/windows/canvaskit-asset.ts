@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import { getRawAsset } from 'node:sea';
 import type { CanvasKit, CanvasKitInitOptions } from 'canvaskit-wasm';
 import program from 'canvaskit-wasm/bin/full/canvaskit.js';
+import { version } from 'canvaskit-wasm/package.json' with { type: 'json' };
 
 const NAME = 'canvaskit.wasm';
 
@@ -12,6 +13,11 @@ let loaded: Promise<CanvasKit> | undefined;
 export function loadCanvasKit(): Promise<CanvasKit> {
   loaded ??= load();
   return loaded;
+}
+
+/** Version of the package that was built in. */
+export function canvasKitVersion(): string {
+  return version;
 }
 
 /** This build of Skia takes no bytes (`wasmBinary` is compiled out) and reads a file: that is where they are given. */

