@@ -24,6 +24,10 @@ const Gateway = z.strictObject({
 const Objects = z.strictObject({
   type: z.literal('fs').default('fs'),
   path: z.string().min(1).default('objects'),
+  publicUrl: z
+    .url({ protocol: /^https?$/, error: 'an address such as https://files.example.com' })
+    .nullable()
+    .default(null),
   checkOutputs: z.boolean().default(true),
   presignTtlSeconds: z
     .int()

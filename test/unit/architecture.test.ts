@@ -74,10 +74,11 @@ const rules: Rules = {
     'prom-client': ['src/control/'],
     systeminformation: ['src/agent/'],
     undici: ['src/client/'],
-    // flatrender.yaml, template.yaml, and the files of `job submit --inputs`.
-    yaml: ['src/config/', 'src/bundle/', 'src/cli/'],
+    // flatrender.yaml, template.yaml, the files of `job submit --inputs`, and cloudflared's config.yml.
+    yaml: ['src/config/', 'src/bundle/', 'src/cli/', 'src/setup/cloudflared-config.ts'],
     yauzl: ['src/bundle/'],
-    yazl: ['src/bundle/'],
+    // Templates, and what a machine shows of itself to whoever helps.
+    yazl: ['src/bundle/', 'src/cli/doctor/'],
     // The schema language of the whole program.
     zod: ['**'],
   },
