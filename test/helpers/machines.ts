@@ -4,54 +4,23 @@
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, rmdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import {
+  childOf,
+  type Ran,
+  type Running,
+  type RunOptions,
+  runInside,
+  startInside,
+} from './machine/inside.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const scripts = join(import.meta.dirname, 'machine');
-
-/** Programs a world needs, and the Debian package of each. */
-const PROGRAMS = {
-  unshare: 'util-linux',
-  nsenter: 'util-linux',
-  ip: 'iproute2',
-  nft: 'nftables',
-  ping: 'iputils-ping',
-  conntrack: 'conntrack',
-  curl: 'curl',
-  wg: 'wireguard-tools',
-  'wg-quick': 'wireguard-tools',
-  'wireguard-go': 'wireguard-go',
-  'dbus-daemon': 'dbus',
-  systemctl: 'systemd',
-};
-
-export interface Ran {
-  readonly stdout: string;
-  readonly stderr: string;
-  /** null when a signal ended it. */
-  readonly exitCode: number | null;
-}
-
-export interface RunOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  /** Written to stdin. Default: empty. */
-  readonly input?: string;
-  /** Default 60 000. It is killed after that and the promise rejects with its output. */
-  readonly timeoutMs?: number;
-}
-
-/** A program that still runs in a box or a machine. */
-export interface Running extends AsyncDisposable {
-  output(): string;
-  readonly ended: Promise<Ran>;
-  /** SIGKILL to it and its children; resolves when it is gone. */
-  stop(): Promise<Ran>;
-}
 
 /** A network with interfaces of its own: a router, or somebody with bad intentions. */
 export interface Box {
@@ -91,28 +60,6 @@ export interface World extends Box, AsyncDisposable {
    * up. Addresses in CIDR notation.
    */
   plug(box: Box, device: string, addresses: readonly string[], bridge: string, at?: Box): Promise<void>;
-}
-
-/** Why worlds cannot be made here, with what would enable them; false when they can. */
-export async function worldsUnavailable(): Promise<string | false> {
-  if (process.platform !== 'linux') return 'needs Linux (network namespaces, systemd)';
-  if (process.getuid?.() !== 0) return 'needs root: run the tests as root';
-  const missing = Object.entries(PROGRAMS).filter(([program]) => !isInstalled(program));
-  if (missing.length > 0) {
-    const packages = [...new Set(missing.map(([, name]) => name))].join(' ');
-    return `needs ${missing.map(([program]) => program).join(', ')}: apt-get install ${packages}`;
-  }
-  if (!existsSync('/dev/net/tun'))
-    return 'needs /dev/net/tun: modprobe tun, or docker run --device /dev/net/tun';
-  try {
-    await using world = await startWorld();
-    const machine = await world.machine('probe');
-    await machine.boot();
-  } catch (error) {
-    const said = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    return `needs CAP_SYS_ADMIN and cgroup v2 (in Docker: --privileged --cgroupns=host): ${said}`;
-  }
-  return false;
 }
 
 /** Makes a world without machines. */
@@ -336,67 +283,6 @@ function cliCommand(args: readonly string[]): string[] {
   return ['/opt/flatrender/node_modules/node/bin/node', `/opt/flatrender/bin/${bin}`, ...args];
 }
 
-function startInside(
-  place: string,
-  enter: readonly string[],
-  command: readonly string[],
-  { env = {}, input = '' }: RunOptions,
-): Running {
-  const variables = {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOME: '/root',
-    LANG: 'C.UTF-8',
-    NO_COLOR: '1',
-    ...env,
-  };
-  const words = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
-  // Outside a pid namespace of its own nothing else would end it when this process is killed.
-  const child = spawn(
-    'setpriv',
-    ['--pdeathsig', 'KILL', 'nsenter', ...enter, 'env', '-i', '-C', '/root', ...words, ...command],
-    { stdio: ['pipe', 'pipe', 'pipe'] },
-  );
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.setEncoding('utf8').on('data', (chunk) => {
-    stderr += chunk;
-  });
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(input);
-  const ended = new Promise<Ran>((resolve, reject) => {
-    child.on('error', (cause) => reject(new Error(`${place}: ${command.join(' ')}`, { cause })));
-    child.on('close', (exitCode) => resolve({ stdout, stderr, exitCode }));
-  });
-  ended.catch(() => undefined);
-  const stop = async (): Promise<Ran> => {
-    if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-      for (const pid of descendants(child.pid)) killQuietly(pid);
-    }
-    return await ended;
-  };
-  return {
-    output: () => stdout + stderr,
-    ended,
-    stop,
-    async [Symbol.asyncDispose]() {
-      await stop().catch(() => undefined);
-    },
-  };
-}
-
-async function runInside(running: Running, what: string, { timeoutMs = 60_000 }: RunOptions): Promise<Ran> {
-  const timer = new AbortController();
-  const late = delay(timeoutMs, null, { signal: timer.signal }).catch(() => null);
-  const first = await Promise.race([running.ended, late]);
-  timer.abort();
-  if (first !== null) return first;
-  await running.stop();
-  throw new Error(`${what} still runs after ${timeoutMs} ms\n${running.output()}`);
-}
-
 /** Resolves with the match of the holder's first lines; rejects with what it said when it ends before. */
 async function firstLine(holder: Holder, what: string, pattern: RegExp): Promise<RegExpExecArray> {
   let stdout = '';
@@ -434,39 +320,7 @@ async function removeGroup(group: string): Promise<void> {
   }
 }
 
-function descendants(pid: number): number[] {
-  const children = readQuietly(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
-  return [...children.flatMap(descendants), pid];
-}
-
-function childOf(pid: number): number {
-  const [child] = readQuietly(`/proc/${pid}/task/${pid}/children`).split(' ');
-  if (!child) throw new Error(`process ${pid} has no child`);
-  return Number(child);
-}
-
-function readQuietly(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return ''; // It is over.
-  }
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It is over.
-  }
-}
-
 /** IPv6 addresses are used at once, without the second in which their uniqueness is checked. */
 function nodad(address: string): string {
   return address.includes(':') ? ' nodad' : '';
-}
-
-function isInstalled(program: string): boolean {
-  const places = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-  return places.some((place) => existsSync(join(place, program)));
 }
