@@ -1,76 +1,49 @@
+import { Flags } from '@oclif/core';
 import { ClientCommand } from '../src/cli/client-command.ts';
 import { type CheckResult, checkText, runChecks } from '../src/cli/doctor/checks.ts';
-import { farmChecks } from '../src/cli/doctor/farm-checks.ts';
-import { machineChecks } from '../src/cli/doctor/machine-checks.ts';
+import { openDoctor } from '../src/cli/doctor/doctor.ts';
 import { plural } from '../src/cli/output.ts';
-import type { AerenderSettings } from '../src/config/aerender-settings.ts';
-import { flatrenderHome } from '../src/config/home.ts';
-import { FlatrenderError } from '../src/lib/errors.ts';
 
 export default class Doctor extends ClientCommand {
   static override summary = 'Check this machine and its connection to the control plane';
   static override description =
-    'Each line is ok, warning, failed or skipped; under what is wrong stands the command that mends it. Exit code 1 when something failed.';
+    'Looks at what this machine is: a node, the control plane, or a terminal. Each line is ok, warning, failed or skipped; under ' +
+    'what is wrong stands the command that mends it. --fix does what is safe by itself (file modes, a tunnel or a service that is ' +
+    'down). Exit code 1 when something failed.';
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --fix',
+    '<%= config.bin %> <%= command.id %> --bundle support.zip',
     '<%= config.bin %> <%= command.id %> --url http://10.66.0.1:8088 --json',
   ];
+  static override flags = {
+    fix: Flags.boolean({ description: 'mend what can be mended without asking, and look again' }),
+    bundle: Flags.string({
+      helpValue: '<path>',
+      description: 'also write a zip for whoever helps: results, settings, logs, no secrets',
+    }),
+  };
 
-  async run(): Promise<{ ok: boolean; checks: readonly CheckResult[] }> {
-    await this.parse(Doctor);
-    const found = await agentSettings();
-    const broken = found instanceof FlatrenderError ? found : null;
-    const agent = found instanceof FlatrenderError ? null : found;
-    const checks = [
-      ...(broken ? [{ name: 'agent.env', run: () => Promise.reject(broken) }] : []),
-      ...machineChecks({
-        home: flatrenderHome(),
-        ffmpegPath: agent?.ffmpegPath ?? '',
-        aerender: agent?.aerender ?? null,
-      }),
-      ...farmChecks({
-        connect: () => ({ api: this.api, config: this.clientConfig }),
-        version: this.config.version,
-        agentHealthUrl: agent?.healthUrl ?? null,
-        whyNoAgent: broken
-          ? 'needs an agent.env that can be read'
-          : agent
-            ? 'it has no health endpoint of its own to ask (HEALTH_PORT)'
-            : 'this machine has no agent.env',
-        signal: this.signal,
-      }),
-    ];
+  async run(): Promise<{ ok: boolean; checks: readonly CheckResult[]; bundle?: string }> {
+    const { flags } = await this.parse(Doctor);
+    await using doctor = await openDoctor({
+      version: this.config.version,
+      signal: this.signal,
+      connect: () => ({ api: this.api, config: this.clientConfig }),
+    });
     const onResult = (result: CheckResult): void => this.print(checkText(result));
-    const results = await runChecks(checks, { signal: this.signal, onResult });
+    const results = await runChecks(doctor.checks, { signal: this.signal, fix: flags.fix, onResult });
     const count = (status: CheckResult['status']): number =>
       results.filter((result) => result.status === status).length;
     const [failed, warnings] = [count('failed'), count('warning')];
     if (failed > 0) process.exitCode = 1;
     this.note(failed + warnings === 0 ? 'all is well' : `${failed} failed, ${plural(warnings, 'warning')}`);
-    return { ok: failed === 0, checks: results };
-  }
-}
-
-interface AgentSettings {
-  readonly ffmpegPath: string;
-  readonly aerender: AerenderSettings;
-  readonly healthUrl: string | null;
-}
-
-/** What this machine's agent is set to; null when it has none. The error when its agent.env is broken. */
-async function agentSettings(): Promise<AgentSettings | FlatrenderError | null> {
-  const { isAgentSetUp, loadAgentConfig } = await import('../src/config/agent-config.ts');
-  try {
-    if (!isAgentSetUp()) return null;
-    const { aerender, ffmpegPath, healthPort, healthHost } = loadAgentConfig({}).config;
-    const host = healthHost === '0.0.0.0' ? '127.0.0.1' : healthHost;
-    return {
-      ffmpegPath,
-      aerender,
-      healthUrl: healthPort === null || healthPort === 0 ? null : `http://${host}:${healthPort}/health`,
-    };
-  } catch (error) {
-    if (error instanceof FlatrenderError) return error;
-    throw error;
+    const answer = { ok: failed === 0, checks: results };
+    if (flags.bundle === undefined) return answer;
+    const names = await doctor.writeBundle(flags.bundle, results);
+    this.note(
+      `${flags.bundle}: ${plural(names.length, 'file')}, without secrets; look through it before you send it`,
+    );
+    return { ...answer, bundle: flags.bundle };
   }
 }

@@ -10,6 +10,7 @@ import { Name, Role } from '../protocol/names.ts';
 import { AERENDER_KEYS, type AerenderSettings, aerenderSettings } from './aerender-settings.ts';
 import { gigabytes, list, origin, wholeNumber } from './env-values.ts';
 import { flatrenderHome, homePaths } from './home.ts';
+import { machinePaths } from './machine-paths.ts';
 
 /** One key of agent.env. */
 interface Key {
@@ -154,7 +155,7 @@ export function loadAgentConfig(options: {
   readonly env?: NodeJS.ProcessEnv;
 }): LoadedAgentConfig {
   const env = options.env ?? process.env;
-  const directories = [programDirectory(), flatrenderHome(env)];
+  const directories = placesOf(env);
   const path = findEnvFile({ given: options.envFile, env, directories });
   const file = path === null ? null : readEnvFile(path);
   const read = <K extends AgentKey>(key: K): z.infer<(typeof AGENT_KEYS)[K]['schema']> =>
@@ -194,9 +195,15 @@ export function loadAgentConfig(options: {
 export function isAgentSetUp(env: NodeJS.ProcessEnv = process.env): boolean {
   // A file that the variable names counts also when it is not there: then that is what is wrong.
   if (env.NODE_ID !== undefined || env.AGENT_ENV_FILE) return true;
-  return (
-    findEnvFile({ given: undefined, env, directories: [programDirectory(), flatrenderHome(env)] }) !== null
-  );
+  return findEnvFile({ given: undefined, env, directories: placesOf(env) }) !== null;
+}
+
+/** Where an agent.env may be: beside the program, in the state directory, where an installed node has it. */
+function placesOf(env: NodeJS.ProcessEnv): string[] {
+  const beside = programDirectory();
+  const { platform } = process;
+  const system = platform === 'win32' || platform === 'darwin' ? platform : 'linux';
+  return [...new Set([beside, flatrenderHome(env), dirname(machinePaths(system, 'agent', beside).envFile)])];
 }
 
 function readKey(

@@ -5,12 +5,10 @@ import type { ClientConfig } from '../../config/client-config.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { WhoAmI } from '../../protocol/tokens.ts';
 import { isMock } from '../node-report.ts';
-import { formatDuration, plural } from '../output.ts';
+import { plural } from '../output.ts';
 import type { Check, Finding } from './checks.ts';
-
-/** Requests of nodes are refused beyond 300 s (protocol/signatures.ts); half of that is the time to act. */
-const SKEW_FAILED_MS = 300_000;
-const SKEW_WARNING_MS = 150_000;
+import { clockFinding } from './clock-finding.ts';
+import { checkUploadLimit } from './upload-limit.ts';
 
 export interface FarmOptions {
   /** Throws CONFIG_MISSING when this terminal knows no control plane. */
@@ -63,6 +61,14 @@ export function farmChecks(options: FarmOptions): readonly Check[] {
         }),
     },
     { name: 'nodes', run: () => needs(me, 'needs a token that works', () => checkNodes(api as Api)) },
+    {
+      name: 'uploads',
+      run: () =>
+        needs(me, 'needs a token that works', async () => {
+          const direct: Finding = { status: 'ok', message: 'files reach the control plane directly' };
+          return (await checkUploadLimit(api as Api)) ?? direct;
+        }),
+    },
     { name: 'agent', run: () => checkAgent(options) },
   ];
 }
@@ -96,16 +102,7 @@ async function checkClock(api: Api): Promise<Finding> {
   });
   if (serverTime === undefined)
     return { status: 'skipped', message: 'the control plane does not say its time' };
-  const skew = Math.abs((before + Date.now()) / 2 - Date.parse(serverTime));
-  const message = `${skew < 1000 ? 'less than 1 s' : formatDuration(skew)} apart from the control plane`;
-  if (skew < SKEW_WARNING_MS) return { status: 'ok', message };
-  const fix =
-    process.platform === 'win32'
-      ? 'w32tm /resync'
-      : process.platform === 'darwin'
-        ? 'sudo sntp -sS time.apple.com'
-        : 'timedatectl set-ntp true';
-  return { status: skew < SKEW_FAILED_MS ? 'warning' : 'failed', message, fix };
+  return clockFinding((before + Date.now()) / 2 - Date.parse(serverTime));
 }
 
 async function checkNodes(api: Api): Promise<readonly Finding[]> {

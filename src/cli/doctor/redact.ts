@@ -6,7 +6,7 @@ export const REDACTED = '[redacted]';
 /** Lines `NAME = value` and `name: value` whose name says that the value is a secret. */
 const SECRET_NAME =
   /(secret|token|passw|privatekey|private_key|presharedkey|api_?key|credential|authorization)/i;
-const ASSIGNMENT = /^(\s*(?:export\s+|#\s*)?["']?[\w.-]+["']?\s*[=:]\s*)(\S.*)$/;
+const ASSIGNMENT = /^(\s*(?:export\s+|#\s*)?["']?[\w.-]+["']?\s*[=:]\s*)(\S[\s\S]*)$/;
 
 /** Secrets by their shape, wherever they stand. */
 const SHAPES: readonly RegExp[] = [

@@ -195,7 +195,7 @@ async function programsOf({ aerender, afterfx }: Installation): Promise<string[]
 }
 
 /** File names by which After Effects and its renderer run (Windows; the extension may be missing). */
-function isNamedAfterEffects(name: string): boolean {
+export function isNamedAfterEffects(name: string): boolean {
   return /^(?:aerender|afterfx)(?:\.exe|\.com)?$/i.test(name);
 }
 

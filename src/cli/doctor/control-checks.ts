@@ -1,0 +1,137 @@
+/** Checks of this machine as the control plane: what it listens on, who can get there, where its files go. */
+import { statfs } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { callJson } from '../../client/http.ts';
+import { type ControlConfig, loadControlConfig, resolveInHome } from '../../config/control-config.ts';
+import { loadFarmSecret } from '../../config/home.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import type { HealthAnswer } from '../../protocol/tokens.ts';
+import { formatBytes } from '../output.ts';
+import type { Check, Finding } from './checks.ts';
+
+/** Outputs of a day may be this much; below it a busy farm stops within hours. */
+const OBJECTS_WARNING_BYTES = 20e9;
+const OBJECTS_FAILED_BYTES = 1e9;
+
+export interface ControlOptions {
+  /** The state directory of the control plane. */
+  readonly directory: string;
+  readonly version: string;
+  readonly signal: AbortSignal;
+}
+
+/** The checks of a control plane whose state directory is on this machine. */
+export function controlChecks(options: ControlOptions): readonly Check[] {
+  const { directory } = options;
+  let config: ControlConfig | null = null;
+  const withConfig = (run: (config: ControlConfig) => Promise<Finding | readonly Finding[]>) => async () =>
+    config === null
+      ? ({ status: 'skipped', message: 'needs a configuration that is valid' } as const)
+      : await run(config);
+  return [
+    {
+      name: 'configuration',
+      run: async () => {
+        config = loadControlConfig({ directory });
+        loadFarmSecret(directory);
+        return { status: 'ok', message: `${directory}: flatrender.yaml and farm secret` };
+      },
+    },
+    { name: 'gateway', run: withConfig((found) => checkGateway(found, options)) },
+    { name: 'exposure', run: withConfig(async (found) => checkExposure(found)) },
+    { name: 'objects', run: withConfig((found) => checkObjects(found, directory)) },
+  ];
+}
+
+async function checkGateway({ gateway }: ControlConfig, options: ControlOptions): Promise<Finding> {
+  const { host, port, tls } = gateway;
+  const isWildcard = host === '0.0.0.0' || host === '::';
+  if (!isWildcard && !isOwnAddress(host)) {
+    return {
+      status: 'failed',
+      message: `gateway.host ${host} is no address of this machine now`,
+      fix: 'is the mesh up? flatrender wg status; else correct gateway.host in flatrender.yaml',
+    };
+  }
+  const address = isWildcard ? '127.0.0.1' : host;
+  const url = `${tls ? 'https' : 'http'}://${address.includes(':') ? `[${address}]` : address}:${port}`;
+  try {
+    const health = await callJson<Partial<HealthAnswer>>(
+      { url, signal: options.signal },
+      { method: 'GET', path: '/health', timeoutMs: 5000, idempotent: false },
+    );
+    if (health.farm === undefined) throw new Error('not a control plane');
+    const other =
+      health.version === options.version
+        ? ''
+        : `; it runs version ${health.version}, this is ${options.version}`;
+    return {
+      status: other === '' ? 'ok' : 'warning',
+      message: `farm "${health.farm}" answers at ${url}${other}`,
+      ...(other === '' ? {} : { fix: 'flatrender control restart' }),
+    };
+  } catch (error) {
+    if (options.signal.aborted) throw options.signal.reason;
+    if (await isListening(address, port)) {
+      const why =
+        error instanceof FlatrenderError && error.code !== 'UNREACHABLE' ? `: ${error.message}` : '';
+      return {
+        status: 'failed',
+        message: `something else than a healthy control plane has port ${port} on ${address}${why}`,
+        fix: `who has it: ss -ltnp 'sport = :${port}'; another port: gateway.port in flatrender.yaml`,
+      };
+    }
+    return {
+      status: 'failed',
+      message: `the control plane does not run: nothing listens on ${address}:${port}`,
+      fix: 'flatrender control run --daemon',
+    };
+  }
+}
+
+/** Plain http on every interface lets anybody read what is rendered. */
+function checkExposure({ gateway }: ControlConfig): Finding {
+  const { host, tls } = gateway;
+  const allow = (gateway as { readonly allow?: readonly string[] | null }).allow ?? null;
+  const isLocal = host === 'localhost' || host.startsWith('127.') || host === '::1';
+  if (isLocal) return { status: 'ok', message: 'only programs of this machine reach the gateway' };
+  if (allow !== null) return { status: 'ok', message: `only ${allow.join(', ')} reach the gateway` };
+  if (tls !== null) return { status: 'ok', message: 'https; requests are authenticated' };
+  const mesh = /^10\.66\./.test(host);
+  return {
+    status: 'warning',
+    message: mesh
+      ? `${host} can also be reached by neighbours of the public interface that route to it`
+      : `plain http on ${host}: whoever shares a network with this machine can listen in`,
+    fix: 'flatrender control init --mesh, or gateway.allow: [10.66.0.0/24] (or gateway.tls) in flatrender.yaml',
+  };
+}
+
+async function checkObjects({ objects }: ControlConfig, directory: string): Promise<Finding> {
+  const path = resolveInHome(directory, objects.path);
+  const found = await statfs(path).catch(() => null);
+  if (!found) return { status: 'skipped', message: `${path} does not exist yet: made at the first start` };
+  const free = found.bavail * found.bsize;
+  const message = `${formatBytes(free)} free for bundles and outputs at ${path}`;
+  if (free >= OBJECTS_WARNING_BYTES) return { status: 'ok', message };
+  const fix = 'make room, keep outputs for a shorter time (retention.keepOutputsDays), or move objects.path';
+  return { status: free < OBJECTS_FAILED_BYTES ? 'failed' : 'warning', message, fix };
+}
+
+function isOwnAddress(host: string): boolean {
+  // A name is resolved when the server listens; only addresses can be compared.
+  if (!/^[\d.]+$|:/.test(host)) return true;
+  return Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === host));
+}
+
+function isListening(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 2000 });
+    const end = (isOpen: boolean) => () => {
+      socket.destroy();
+      resolve(isOpen);
+    };
+    socket.once('connect', end(true)).once('error', end(false)).once('timeout', end(false));
+  });
+}

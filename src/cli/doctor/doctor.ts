@@ -1,0 +1,82 @@
+/** Puts together what `doctor` looks at: this machine, and whatever role it has. */
+import type { Api } from '../../client/api.ts';
+import type { ClientConfig } from '../../config/client-config.ts';
+import { flatrenderHome } from '../../config/home.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import type { Check, CheckResult } from './checks.ts';
+import { controlChecks } from './control-checks.ts';
+import { farmChecks } from './farm-checks.ts';
+import { machineChecks } from './machine-checks.ts';
+import { nodeChecks } from './node-checks.ts';
+import { writeSupportBundle } from './support-bundle.ts';
+import {
+  bundleSources,
+  findAgent,
+  findControlHome,
+  healthUrlOf,
+  knownSecrets,
+  nodeFacts,
+  pathsOf,
+} from './this-machine.ts';
+import { tunnelChecks } from './tunnel-checks.ts';
+import { tunnelFacts } from './tunnel-facts.ts';
+
+interface DoctorOptions {
+  readonly version: string;
+  readonly signal: AbortSignal;
+  /** Throws CONFIG_MISSING when this terminal knows no control plane. */
+  readonly connect: () => { api: Api; config: ClientConfig };
+}
+
+/** The checks of this machine; dispose of it. */
+export interface Doctor extends AsyncDisposable {
+  readonly checks: readonly Check[];
+  /** Writes the support bundle; returns the names in it. */
+  writeBundle(file: string, results: readonly CheckResult[]): Promise<readonly string[]>;
+}
+
+/** Finds out what this machine is, and which checks that means. */
+export async function openDoctor({ version, signal, connect }: DoctorOptions): Promise<Doctor> {
+  const agent = findAgent();
+  const broken = agent instanceof FlatrenderError ? agent : null;
+  const loaded = agent instanceof FlatrenderError ? null : agent;
+  const controlHome = findControlHome();
+  const facts = loaded === null ? null : nodeFacts(loaded, signal);
+  const checks: Check[] = [
+    ...machineChecks({
+      home: flatrenderHome(),
+      ffmpegPath: loaded?.config.ffmpegPath ?? '',
+      aerender: loaded?.config.aerender ?? null,
+    }),
+    ...(controlHome === null ? [] : controlChecks({ directory: controlHome, version, signal })),
+    ...(broken ? [{ name: 'agent.env', run: () => Promise.reject(broken) }] : []),
+    ...(loaded === null || facts === null
+      ? []
+      : [
+          ...tunnelChecks(tunnelFacts(pathsOf('agent').tunnelFile, signal), loaded.config.url),
+          ...nodeChecks(facts),
+        ]),
+    ...farmChecks({
+      connect,
+      version,
+      agentHealthUrl: loaded === null ? null : healthUrlOf(loaded),
+      whyNoAgent: broken
+        ? 'needs an agent.env that can be read'
+        : loaded
+          ? 'it has no health endpoint of its own to ask (HEALTH_PORT)'
+          : 'this machine has no agent.env',
+      signal,
+    }),
+  ];
+  return {
+    checks,
+    async writeBundle(file, results) {
+      const secrets = await knownSecrets(agent, controlHome);
+      const sources = bundleSources(agent, controlHome);
+      return await writeSupportBundle({ file, flatrender: version, results, sources, secrets });
+    },
+    async [Symbol.asyncDispose]() {
+      await facts?.close();
+    },
+  };
+}

@@ -1,0 +1,144 @@
+/** What doctor looks at on this machine: as a node, as the control plane, as somebody's terminal. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createAgentApi } from '../../client/agent-api.ts';
+import { callJson, openCall } from '../../client/http.ts';
+import { createSignedHttp } from '../../client/signed-http.ts';
+import { waitingClock } from '../../client/waiting-clock.ts';
+import { isAgentSetUp, type LoadedAgentConfig, loadAgentConfig } from '../../config/agent-config.ts';
+import { clientFile, loadClientConfig } from '../../config/client-config.ts';
+import { flatrenderHome, homePaths } from '../../config/home.ts';
+import { type MachinePaths, machinePaths, type ServicePlatform } from '../../config/machine-paths.ts';
+import { isNamedAfterEffects, listProcesses } from '../../engines/aerender/machine/processes.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
+import type { NodeOptions } from './node-checks.ts';
+import { type BundleSource, fileSource } from './support-bundle.ts';
+
+/** The agent of this machine: its settings, or what is wrong with them; null: it has none. */
+export type FoundAgent = LoadedAgentConfig | FlatrenderError | null;
+
+/** Looks for the agent's settings. Errors that are no bug are returned. */
+export function findAgent(): FoundAgent {
+  try {
+    return isAgentSetUp() ? loadAgentConfig({}) : null;
+  } catch (error) {
+    if (error instanceof FlatrenderError) return error;
+    throw error;
+  }
+}
+
+/** The state directory of the control plane of this machine; null: there is none (that may be seen). */
+export function findControlHome(): string | null {
+  const installed = pathsOf('control').stateDir;
+  return [flatrenderHome(), installed].find((each) => existsSync(homePaths(each).config)) ?? null;
+}
+
+/** Where an installed service of this machine has its things. */
+export function pathsOf(role: 'agent' | 'control'): MachinePaths {
+  const platform: ServicePlatform =
+    process.platform === 'win32' || process.platform === 'darwin' ? process.platform : 'linux';
+  return machinePaths(platform, role, dirname(process.execPath));
+}
+
+/** Address of the agent's health endpoint; null: it has none that can be known. */
+export function healthUrlOf({ config }: LoadedAgentConfig): string | null {
+  const { healthHost, healthPort } = config;
+  const host = healthHost === '0.0.0.0' ? '127.0.0.1' : healthHost;
+  return healthPort === null || healthPort === 0 ? null : `http://${host}:${healthPort}/health`;
+}
+
+/** What the node's checks ask this machine; `close` ends its connections. */
+export function nodeFacts(
+  loaded: LoadedAgentConfig,
+  signal: AbortSignal,
+): NodeOptions & { readonly close: () => Promise<void> } {
+  const { config, file, warnings } = loaded;
+  const http = createSignedHttp({
+    url: config.url,
+    keyId: config.nodeId,
+    secret: config.secret,
+    clock: waitingClock,
+  });
+  return {
+    config,
+    envFile: file,
+    warnings,
+    api: createAgentApi(http),
+    close: () => http.close(),
+    signal,
+    async probe(url) {
+      const { origin, pathname, search } = new URL(url);
+      try {
+        const call = { method: 'GET', path: pathname + search, timeoutMs: 10_000 } as const;
+        const answer = await openCall({ url: origin, signal }, call);
+        answer.destroy();
+        return answer.statusCode ?? 0;
+      } catch (error) {
+        if (error instanceof FlatrenderError && error.code !== 'UNREACHABLE') return error.status;
+        throw error;
+      }
+    },
+    strays: () => strays(healthUrlOf(loaded), signal),
+  };
+}
+
+/** Processes of After Effects although the agent has no task; while it works, they are most likely its own. */
+async function strays(healthUrl: string | null, signal: AbortSignal): Promise<readonly string[]> {
+  if (healthUrl !== null) {
+    const { origin, pathname } = new URL(healthUrl);
+    const call = { method: 'GET', path: pathname, timeoutMs: 3000, idempotent: false } as const;
+    const health = await callJson<{ queue?: { processing?: number } }>({ url: origin, signal }, call).catch(
+      () => null,
+    );
+    if ((health?.queue?.processing ?? 0) > 0) return [];
+  }
+  const entries = await listProcesses({ signal }).catch(() => []);
+  return entries.filter(({ name }) => isNamedAfterEffects(name)).map(({ name, pid }) => `${name} (${pid})`);
+}
+
+/** Files and logs of this machine for the support bundle. */
+export function bundleSources(agent: FoundAgent, controlHome: string | null): readonly BundleSource[] {
+  const agentPaths = pathsOf('agent');
+  const files: [string, string][] = [];
+  if (agent !== null && !(agent instanceof FlatrenderError) && agent.file !== null) {
+    files.push([agent.file, 'node']);
+  }
+  files.push([agentPaths.tunnelFile, 'node'], [join(agentPaths.logDir, 'agent.log'), 'node']);
+  if (controlHome !== null) {
+    const { config, controlLog } = homePaths(controlHome);
+    files.push([config, 'control'], [controlLog, 'control']);
+    files.push([join(dirname(agentPaths.tunnelFile), 'wg0.conf'), 'control']);
+    files.push([join(pathsOf('control').logDir, 'control.log'), 'control']);
+  }
+  return [...new Map(files.map((each) => [each[0], each])).values()].map(([path, directory]) =>
+    fileSource(path, directory),
+  );
+}
+
+/** Secrets that this machine knows, so that they are taken out of logs, too. */
+export async function knownSecrets(
+  agent: FoundAgent,
+  controlHome: string | null,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  if (agent !== null && !(agent instanceof FlatrenderError)) found.push(agent.config.secret);
+  if (controlHome !== null) {
+    found.push(
+      ((await readFile(homePaths(controlHome).farmSecret, 'utf8').catch(() => '')) as string).trim(),
+    );
+  }
+  if (existsSync(clientFile())) {
+    try {
+      found.push(loadClientConfig({}).token ?? '');
+    } catch {
+      // A broken file has no token that could be told apart.
+    }
+  }
+  for (const path of [pathsOf('agent').tunnelFile, join(dirname(pathsOf('agent').tunnelFile), 'wg0.conf')]) {
+    const text = (await readFile(path, 'utf8').catch(() => '')) as string;
+    for (const [, key = ''] of text.matchAll(/^\s*(?:PrivateKey|PresharedKey)\s*=\s*(\S+)/gim))
+      found.push(key);
+  }
+  return found.filter((secret) => secret !== '');
+}
