@@ -176,20 +176,26 @@ function isHostName(name: string): boolean {
   return ascii.length <= 253 && new RegExp(`^${label}(\\.${label})*$`).test(ascii);
 }
 
-/** Paths are regular expressions of Go (RE2), which has fewer constructions than JavaScript's. */
+/**
+ * Paths are regular expressions of Go (RE2; regexp/syntax), which JavaScript cannot check as they are: what only Go knows
+ * is replaced by something of the same shape, what only JavaScript knows is refused.
+ */
 function pathProblem(path: string): string | null {
-  if (/\(\?(<?[=!])|\\[1-9ckux0]|\\u|\[\^?\]/.test(path)) {
-    return 'no regular expression of Go: no look-around, no references, no empty sets';
-  }
-  if (
-    [...path.matchAll(/\{(\d+)(?:,(\d*))?\}/g)].some(([, ...n]) =>
-      n.some((count) => Number(count ?? 0) > 1000),
-    )
-  ) {
-    return 'no regular expression of Go: at most 1000 repetitions';
-  }
+  const translated = path
+    .replace(/\\Q([\s\S]*?)(\\E|$)/g, (_, literal: string) => 'z'.repeat(literal.length))
+    .replace(/\\([pP])(\{\^?[A-Za-z_]+\}|[A-Z])/g, String.raw`\w`)
+    .replace(/\\(x\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}|[1-7][0-7]{2}|0[0-7]{0,2}|[^\w\s])/g, 'a')
+    .replace(/\[:\^?[a-z]+:\]/g, 'a')
+    .replace(/\\[AzaC]/g, '')
+    .replace(/\(\?[imsU]*(-[imsU]+)?([:)])/g, (_, __, end: string) => (end === ')' ? '' : '(?:'))
+    .replaceAll('(?P<', '(?<');
+  const unknown = /\\(?![dDsSwWbBnrtfv])|\(\?(?!:|<\w)|\[\^?\]|\[[^\]]*\\[bB]/.exec(translated);
+  if (unknown) return 'no regular expression of Go: it has no look-around, no references, no empty sets';
+  const counts = [...translated.matchAll(/\{(\d+)(?:,(\d*))?\}/g)].flatMap(([, from, to]) => [from, to]);
+  if (counts.some((count) => Number(count ?? 0) > 1000))
+    return 'a regular expression repeats at most 1000 times';
   try {
-    return new RegExp(path, 'u') && null;
+    return new RegExp(translated) && null;
   } catch (error) {
     return error instanceof Error ? error.message : 'no regular expression';
   }
