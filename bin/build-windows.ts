@@ -11,8 +11,7 @@
 // The same sources give the same bytes.
 import { createHash } from 'node:crypto';
 import { globSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { bundle, entries, oclifAtStart, writeManifest } from './build.js';
 import { licences } from './licences.js';
@@ -50,7 +49,9 @@ export async function buildWindows({ directory, withEncoder = false }: WindowsOp
   }
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
-  const scratch = await mkdtemp(join(tmpdir(), 'build-windows-'));
+  // In the repository, where the modules find the packages that they import; called dist, which git and Biome ignore.
+  const scratch = join(root, `.build-windows-${process.pid}`, 'dist');
+  await mkdir(scratch, { recursive: true });
   try {
     const [node, koffi] = await Promise.all([
       packageFiles(NODE),
@@ -65,12 +66,12 @@ export async function buildWindows({ directory, withEncoder = false }: WindowsOp
     await copyTexts(directory, join(scratch, 'THIRD-PARTY-LICENSES.txt'), withEncoder);
     await writeSums(directory);
   } finally {
-    await rm(scratch, { recursive: true });
+    await rm(dirname(scratch), { recursive: true });
   }
 }
 
 async function buildProgram(scratch: string, node: string, file: string): Promise<void> {
-  const modules = join(scratch, 'dist');
+  const modules = join(scratch, 'modules');
   await bundle(modules);
   await writeManifest(modules);
   const main = join(scratch, 'flatrender.cjs');

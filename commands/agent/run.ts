@@ -1,7 +1,10 @@
-import { Flags } from '@oclif/core';
+import { dirname } from 'node:path';
+import { Flags, type Interfaces } from '@oclif/core';
 import type { AgentReady } from '../../src/agent/agent.ts';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { isMock } from '../../src/cli/node-report.ts';
+import type { loadAgentConfig } from '../../src/config/agent-config.ts';
+import { FlatrenderError } from '../../src/lib/errors.ts';
 
 export default class AgentRun extends BaseCommand {
   static override summary = 'Run the node agent in the foreground';
@@ -43,10 +46,13 @@ export default class AgentRun extends BaseCommand {
       helpValue: '<level>',
       description: 'trace, debug, info, warn, error or silent (LOG_LEVEL)',
     }),
+    // In the command that Windows starts the service with.
+    service: Flags.boolean({ hidden: true, description: 'run as a Windows service' }),
   };
 
-  async run(): Promise<{ node: string; ended: 'finished' | 'aborted' }> {
+  async run(): Promise<{ node: string; ended: 'finished' | 'aborted' } | undefined> {
     const { flags } = await this.parse(AgentRun);
+    if (flags.service) return await this.runService(flags);
     const [{ loadAgentConfig }, { createLogger }, { onShutdownSignals }, { startAgent }, ...log] =
       await Promise.all([
         import('../../src/config/agent-config.ts'),
@@ -57,24 +63,7 @@ export default class AgentRun extends BaseCommand {
         import('../../src/lib/clock.ts'),
       ]);
     const [{ limitLogFile }, { systemClock }] = log;
-    const { config, file, warnings } = loadAgentConfig({
-      envFile: flags['agent-env'],
-      flags: {
-        ORCHESTRATOR_URL: flags.url,
-        NODE_ID: flags['node-id'],
-        NODE_ROLE: flags.role,
-        NODE_TAGS: flags.tags,
-        MAX_CONCURRENT_JOBS: flags['max-jobs'],
-        AE_PATH: flags['ae-path'],
-        FFMPEG_PATH: flags['ffmpeg-path'],
-        STATE_DIR: flags['state-dir'],
-        TEMP_DIR: flags['temp-dir'],
-        CACHE_MAX_GB: flags['cache-max-gb'],
-        HEALTH_PORT: flags['health-port'],
-        HEALTH_HOST: flags['health-host'],
-        LOG_LEVEL: flags['log-level'],
-      },
-    });
+    const { config, file, warnings } = loadAgentConfig(settingsOf(flags));
     const logger = createLogger({ level: config.logLevel });
     using _log = limitLogFile({ clock: systemClock, logger });
     for (const message of warnings) logger.warn('config.unknown-key', { message });
@@ -105,6 +94,55 @@ export default class AgentRun extends BaseCommand {
     if (outcome.ended === 'aborted') process.exitCode = 130;
     return { node: config.nodeId, ...outcome };
   }
+
+  /** Ends the process: Windows wants nothing to happen after the service has stopped. */
+  private async runService(flags: AgentFlags): Promise<never> {
+    const { isSea } = await import('node:sea');
+    if (process.platform !== 'win32' || !isSea()) {
+      throw new FlatrenderError(
+        'SERVICE_UNSUPPORTED',
+        '--service is for flatrender.exe, started by Windows',
+        {
+          hint: 'run "flatrender agent run" without it',
+        },
+      );
+    }
+    const [{ runAgentService }, { windowsServiceManager }, { loadAgentConfig }] = await Promise.all([
+      import('../../src/agent/agent-service.ts'),
+      import('../../src/service/windows/scm-native.ts'),
+      import('../../src/config/agent-config.ts'),
+    ]);
+    const exitCode = await runAgentService({
+      manager: windowsServiceManager('FlatRenderNodeAgent'),
+      programDir: dirname(process.execPath),
+      version: this.config.version,
+      load: () => loadAgentConfig(settingsOf(flags)),
+    });
+    process.exit(exitCode);
+  }
+}
+
+type AgentFlags = Interfaces.InferredFlags<typeof AgentRun.flags>;
+
+function settingsOf(flags: AgentFlags): Parameters<typeof loadAgentConfig>[0] {
+  return {
+    envFile: flags['agent-env'],
+    flags: {
+      ORCHESTRATOR_URL: flags.url,
+      NODE_ID: flags['node-id'],
+      NODE_ROLE: flags.role,
+      NODE_TAGS: flags.tags,
+      MAX_CONCURRENT_JOBS: flags['max-jobs'],
+      AE_PATH: flags['ae-path'],
+      FFMPEG_PATH: flags['ffmpeg-path'],
+      STATE_DIR: flags['state-dir'],
+      TEMP_DIR: flags['temp-dir'],
+      CACHE_MAX_GB: flags['cache-max-gb'],
+      HEALTH_PORT: flags['health-port'],
+      HEALTH_HOST: flags['health-host'],
+      LOG_LEVEL: flags['log-level'],
+    },
+  };
 }
 
 /** Everything worth knowing at a glance, in one line. */

@@ -1,5 +1,16 @@
 /** Keeps the log file of a program in the background from filling the disk. */
-import { copyFileSync, fstatSync, statSync, truncateSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { Writable } from 'node:stream';
 import type { Clock } from './clock.ts';
 import type { Logger } from './logger.ts';
 
@@ -38,6 +49,31 @@ export function limitLogFile(options: LogFileOptions): Disposable {
   };
   look();
   return { [Symbol.dispose]: () => cancel() };
+}
+
+export interface LogFile extends Disposable {
+  readonly path: string;
+  readonly descriptor: number;
+  /** What is written is in the file at once; a full disk loses it silently. */
+  readonly stream: NodeJS.WritableStream;
+}
+
+/** Opens a log file to append to, with its directory; for a program whose standard error goes nowhere. */
+export function openLogFile(path: string): LogFile {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const descriptor = openSync(path, 'a', 0o600);
+  const stream = new Writable({
+    decodeStrings: true,
+    write(chunk: Buffer, _encoding, done) {
+      try {
+        writeSync(descriptor, chunk);
+      } catch {
+        // Whoever logs has other things to do, and there is nobody to tell.
+      }
+      done();
+    },
+  });
+  return { path, descriptor, stream, [Symbol.dispose]: () => closeSync(descriptor) };
 }
 
 function turnOver(path: string, logger: Logger): void {
