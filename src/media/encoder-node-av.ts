@@ -4,7 +4,7 @@ import type { Encoder, FilterAPI, Frame, Muxer } from 'node-av';
 import { FlatrenderError } from '../lib/errors.ts';
 import { type EncoderOptions, type FrameEncoder, removePart } from './encoder.ts';
 import type { EncodingPlan } from './encoding-plan.ts';
-import { type NodeAv, requireNodeAv } from './node-av.ts';
+import { closeMuxer, type NodeAv, requireNodeAv } from './node-av.ts';
 import { type AudioTrack, openAudioTrack } from './node-av-audio.ts';
 
 /** Opens the file and its codecs. Throws FFMPEG_MISSING, FFMPEG_FAILED, MEDIA_INVALID. */
@@ -20,7 +20,7 @@ export async function openNodeAvEncoder(options: EncoderOptions, plan: EncodingP
       format: plan.format,
       options: { ...plan.formatOptions },
     });
-    cleanup.defer(() => muxer.close());
+    cleanup.defer(() => closeMuxer(av, muxer));
     const audio =
       options.audio && plan.audio ? await openAudioTrack(av, options.audio.path, plan.audio) : undefined;
     if (audio) cleanup.defer(() => audio.close());
@@ -123,7 +123,7 @@ class NodeAvEncoder implements FrameEncoder {
       }
       await audio?.writeRest(muxer, audioStream);
       this.#isClosed = true;
-      await muxer.close();
+      await closeMuxer(this.#av, muxer);
       this.#close();
     } catch (cause) {
       throw cause instanceof FlatrenderError ? cause : failure('cannot end the file', cause);
@@ -158,7 +158,7 @@ class NodeAvEncoder implements FrameEncoder {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isFinished) return;
-    if (!this.#isClosed) await this.#parts.muxer.close().catch(() => {}); // the file goes anyway
+    if (!this.#isClosed) await closeMuxer(this.#av, this.#parts.muxer).catch(() => {}); // the file goes anyway
     this.#close();
     await removePart(this.#options.path);
   }

@@ -6,7 +6,7 @@
  * therefore set in `configure`. Frames made from a buffer share its memory.
  */
 
-import type { Demuxer } from 'node-av';
+import type { Demuxer, Muxer } from 'node-av';
 import { FlatrenderError } from '../lib/errors.ts';
 import { INSTALL_HINT } from './ffmpeg.ts';
 import { isMediaFormat } from './media-formats.ts';
@@ -50,4 +50,13 @@ export async function openMedia(av: NodeAv, path: string): Promise<Demuxer> {
       cause,
     });
   });
+}
+
+/**
+ * Ends a file that was opened to write and closes it. `close()` alone leaves it open (node-av 6.1.1: its own files count as
+ * the caller's), and on Windows nobody can rename or remove it then.
+ */
+export async function closeMuxer(av: NodeAv, muxer: Muxer): Promise<void> {
+  muxer.getFormatContext().clearFlags(av.AVFMT_FLAG_CUSTOM_IO);
+  await muxer.close();
 }

@@ -5,7 +5,7 @@ import type { OutputSpec } from '../protocol/jobs.ts';
 import { type EncoderName, removePart } from './encoder.ts';
 import { type MediaSettings, requireFfmpeg, runFfmpeg } from './ffmpeg.ts';
 import { MEDIA_FORMATS } from './media-formats.ts';
-import { loadNodeAv, openMedia, requireNodeAv } from './node-av.ts';
+import { closeMuxer, loadNodeAv, openMedia, requireNodeAv } from './node-av.ts';
 import { throwIfAborted } from './transcode.ts';
 
 /**
@@ -89,7 +89,7 @@ async function copyWithNodeAv(
         packet.free();
       }
     } finally {
-      await muxer.close();
+      await closeMuxer(av, muxer);
     }
   } catch (cause) {
     if (cause instanceof FlatrenderError) throw cause;

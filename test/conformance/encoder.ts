@@ -1,6 +1,6 @@
 /** What every encoder must do; run against each implementation. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type EncoderName, encodedSize, openEncoder } from '../../src/media/encoder.ts';
@@ -25,6 +25,7 @@ export function encoderSuite(name: EncoderName, skip: string | undefined): void 
       );
       assert.deepEqual([info.codec, info.frames, info.damage], [codec, FRAMES, []]);
       assert.ok(!existsSync(`${path}.part`));
+      assert.deepEqual(openFiles(path), [], 'on Windows an open file cannot be moved');
     });
   }
 
@@ -196,4 +197,18 @@ export function toneWav(seconds: number): Buffer {
     wav.writeInt16LE(Math.round(Math.sin((index / 44_100) * 2 * Math.PI * 440) * 12_000), 44 + index * 2);
   }
   return wav;
+}
+
+/** Files of this process whose path begins like this; Linux says. */
+function openFiles(path: string): string[] {
+  if (process.platform !== 'linux') return [];
+  return readdirSync('/proc/self/fd')
+    .map((descriptor) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${descriptor}`);
+      } catch {
+        return ''; // that of the listing itself
+      }
+    })
+    .filter((file) => file.startsWith(path));
 }
