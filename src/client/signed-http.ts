@@ -53,6 +53,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** Creates the pool; nothing is sent yet. */
 export function createSignedHttp(options: SignedHttpOptions): SignedHttp {
   const pool = new Pool(options.url, {
+    // A heartbeat must not wait behind anything else in one HTTP/2 connection to a proxy, on a line that loses packets.
+    allowH2: false,
     connect: { timeout: CONNECT_TIMEOUT_MS },
     // The timeouts below cover the whole call; the pool's own would cut long-polls.
     headersTimeout: 0,

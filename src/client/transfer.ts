@@ -1,13 +1,14 @@
 /** Files to and from signed URLs: streamed, verified, resumed. */
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, type ReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
-import { isRetryable, parseRetryAfter, retry } from '../lib/retry.ts';
+import { isRetryable, retry } from '../lib/retry.ts';
 import { connectionError } from './connection-error.ts';
-import { errorBodyOf } from './signed-http.ts';
+import { plainUrl, refusal } from './refusal.ts';
 
 export interface TransferOptions {
   readonly signal: AbortSignal;
@@ -54,6 +55,8 @@ const CORRUPT_TRIES = 2;
 /** Creates the connection pool for transfers. */
 export function createTransfers(clock: Clock): Transfers {
   const dispatcher = new Agent({
+    // One connection a transfer: over HTTP/2 a proxy's single connection would be shared by all of them.
+    allowH2: false,
     connect: { timeout: 10_000 },
     headersTimeout: STALL_MS,
     bodyTimeout: STALL_MS,
@@ -202,18 +205,16 @@ async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Pr
           `${path} has ${actual} bytes instead of ${sizeBytes}: something changed it`,
         );
       }
-      let done = 0;
       const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-      file.on('data', (chunk) => {
-        done += chunk.length;
-        options.onProgress?.(done, sizeBytes);
-      });
       try {
         const answer = await connect(`cannot upload to ${plainUrl(url)}`, signal, () =>
           request(url, {
             method: 'PUT',
             headers: { ...options.headers, 'content-length': String(sizeBytes) },
-            body: file,
+            body: Readable.from(
+              counted(file, (done) => options.onProgress?.(done, sizeBytes)),
+              { objectMode: false },
+            ),
             signal,
             dispatcher,
           }),
@@ -229,6 +230,19 @@ async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Pr
   );
 }
 
+/**
+ * The chunks of a file, counted as they are asked for. A listener for its data would make the file flow at once, and what comes
+ * before the connection is there (TLS takes a while) would be lost.
+ */
+async function* counted(file: ReadStream, onBytes: (done: number) => void): AsyncGenerator<Buffer> {
+  let done = 0;
+  for await (const chunk of file as AsyncIterable<Buffer>) {
+    done += chunk.length;
+    onBytes(done);
+    yield chunk;
+  }
+}
+
 /** Runs a step of a transfer; what breaks on the network becomes TRANSFER_FAILED. */
 async function connect<T>(what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   try {
@@ -242,37 +256,6 @@ async function connect<T>(what: string, signal: AbortSignal, work: () => Promise
   }
 }
 
-/** The error of an answer that is no success: the store's own, or TRANSFER_FAILED with the status. */
-async function refusal(
-  verb: string,
-  url: string,
-  answer: Dispatcher.ResponseData,
-  clock: Clock,
-): Promise<FlatrenderError> {
-  const { statusCode, headers } = answer;
-  const text = Buffer.from(await answer.body.arrayBuffer().catch(() => new ArrayBuffer(0)));
-  const body = errorBodyOf(text);
-  const retryAfterMs = parseRetryAfter(headers['retry-after'], clock.now());
-  const details = {
-    status: statusCode,
-    ...body?.details,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  };
-  // S3 answers in XML: its code says more than the number.
-  const reason = body?.message ?? /<Code>([^<]{1,100})<\/Code>/.exec(text.toString('utf8'))?.[1] ?? '';
-  return new FlatrenderError(
-    'TRANSFER_FAILED',
-    `cannot ${verb} ${plainUrl(url)}: HTTP ${statusCode}${reason === '' ? '' : `, ${reason}`}`,
-    {
-      hint:
-        body?.hint ??
-        (statusCode === 403 ? 'the signed address may have expired: are the clocks right?' : undefined),
-      retryable: statusCode >= 500 || statusCode === 429 || statusCode === 408,
-      details: { ...details, ...(body ? { code: body.code } : {}) },
-    },
-  );
-}
-
 function isDiskFull(error: unknown): boolean {
   if (error instanceof FlatrenderError) return error.code === 'DISK_FULL';
   return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
@@ -284,10 +267,4 @@ function diskError(error: unknown, path: string): unknown {
     cause: error,
     hint: 'make room, lower CACHE_MAX_GB, or move STATE_DIR to another disk',
   });
-}
-
-/** A signed URL as messages show it: without query, so without signature. */
-export function plainUrl(url: string): string {
-  const end = url.search(/[?#]/);
-  return end < 0 ? url : url.slice(0, end);
 }

@@ -28,7 +28,7 @@ function directoryOf(context: TestContext): string {
 }
 
 function refusalOf(work: () => unknown): ReturnType<typeof failureOf> {
-  return failureOf(Promise.try(work));
+  return failureOf(Promise.resolve().then(work));
 }
 
 async function apply(options: TunnelOptions): Promise<string[]> {
