@@ -82,7 +82,9 @@ test('an agent, a terminal and an event stream work through a tunnel; nothing go
     ({ status, path }) => Number(status) >= 400 && path !== '/v1/templates/card',
   );
   assert.deepEqual(failed, []);
-  const uploads = tunnel.passed.filter(({ method, path }) => method === 'PUT' && path.startsWith('/objects/'));
+  const uploads = tunnel.passed.filter(
+    ({ method, path }) => method === 'PUT' && path.startsWith('/objects/'),
+  );
   assert.equal(uploads.length, 2, 'the template and the output, each sent once');
 });
 
