@@ -161,6 +161,32 @@ export interface NodeRecord {
   readonly createdAt: number;
 }
 
+/** The newest invitation of a node. */
+export interface InvitationRecord {
+  readonly nodeId: string;
+  /** Counts the invitations of the node. */
+  readonly number: number;
+  readonly expiresAt: number;
+  /** Public half of the tunnel key in it; null: it has none. */
+  readonly temporaryKey: string | null;
+  readonly usedAt: number | null;
+  /** Host name of the machine that used it. */
+  readonly usedBy: string | null;
+  /** That machine's own key. */
+  readonly publicKey: string | null;
+  /** Whether the mesh knows that key. */
+  readonly isApplied: boolean;
+  /** Of the secret that the machine got. */
+  readonly generation: number | null;
+}
+
+/** Who uses an invitation. */
+export interface InvitationUse {
+  readonly number: number;
+  readonly publicKey: string;
+  readonly hostname: string;
+}
+
 export interface NodeRegistration {
   readonly roles: readonly Role[];
   readonly hostname: string;
@@ -289,6 +315,27 @@ export interface Store {
   listNodes(): Promise<readonly NodeRecord[]>;
   /** Write-behind. */
   saveBeats(beats: readonly { readonly nodeId: string; readonly at: number }[]): Promise<void>;
+
+  // invitations --------------------------------------------------------------------------------------------------
+  /** The node's next invitation; the ones before are dead. NODE_NOT_FOUND. */
+  issueInvitation(
+    nodeId: string,
+    invitation: { readonly expiresAt: number; readonly temporaryKey: string | null },
+    now: number,
+  ): Promise<InvitationRecord>;
+  /**
+   * Binds the invitation to a machine's key, and gives the node its next secret generation, both or neither. The same key
+   * again: the same answer. INVITATION_REPLACED, INVITATION_USED, INVITATION_EXPIRED, NODE_NOT_FOUND.
+   */
+  useInvitation(
+    nodeId: string,
+    use: InvitationUse,
+    now: number,
+  ): Promise<{ readonly invitation: InvitationRecord; readonly node: NodeRecord }>;
+  /** The mesh knows the machine's key now; nothing when there is a newer invitation. */
+  setInvitationApplied(nodeId: string, number: number): Promise<void>;
+  /** The newest of each node. */
+  listInvitations(): Promise<readonly InvitationRecord[]>;
 
   // templates ----------------------------------------------------------------------------------------------------
   /** TEMPLATE_VERSION_EXISTS when that version has other content; the same content again: `already`. */

@@ -1,5 +1,6 @@
 import { suite } from 'node:test';
 import { farmTests } from './store-farm.ts';
+import { invitationTests } from './store-invitations.ts';
 import { jobTests } from './store-jobs.ts';
 import { leaseTests } from './store-leases.ts';
 import { modelTests } from './store-model.ts';
@@ -11,6 +12,7 @@ export function storeSuite(name: string, open: () => Promise<OpenStore>): void {
     jobTests(open);
     leaseTests(open);
     farmTests(open);
+    invitationTests(open);
     modelTests(open);
   });
 }

@@ -2,6 +2,7 @@ import { FlatrenderError } from '../../lib/errors.ts';
 import type { NodeRecord, Store, TaskChange } from '../store.ts';
 import type { Context } from './context.ts';
 import { taskAt } from './find.ts';
+import { forgetInvitation } from './invitations.ts';
 import { findNodeRow, nodeRow, toNode } from './node-row.ts';
 import { changeTask } from './task-change.ts';
 
@@ -131,6 +132,7 @@ function remove(context: Context, id: string, now: number): readonly TaskChange[
     now,
     id,
   );
+  forgetInvitation(sql, id);
   memory.nodes.delete(id);
   const error = { code: 'ABORTED', message: `node ${id} was removed from the farm`, retryable: true };
   return sql

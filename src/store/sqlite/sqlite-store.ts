@@ -3,6 +3,7 @@ import type { Store } from '../store.ts';
 import type { Context } from './context.ts';
 import { closeDatabase, openDatabase } from './database.ts';
 import { GroupWriter } from './group-writer.ts';
+import { invitationMethods } from './invitations.ts';
 import { jobMethods } from './jobs.ts';
 import { leaseMethods } from './leases.ts';
 import { logMethods } from './logs.ts';
@@ -50,6 +51,7 @@ export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Sto
     ...jobMethods(context),
     ...leaseMethods(context),
     ...nodeMethods(context),
+    ...invitationMethods(context),
     ...templateMethods(context),
     ...tokenMethods(context),
     ...logMethods(context),

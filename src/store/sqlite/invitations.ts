@@ -1,0 +1,130 @@
+import { FlatrenderError } from '../../lib/errors.ts';
+import type { InvitationRecord, InvitationUse, Store } from '../store.ts';
+import type { Context } from './context.ts';
+import { nodeRow, toNode } from './node-row.ts';
+import { number, text } from './rows.ts';
+import type { Row, Sql } from './sql.ts';
+
+type InvitationMethods = Pick<
+  Store,
+  'issueInvitation' | 'useInvitation' | 'setInvitationApplied' | 'listInvitations'
+>;
+
+export function invitationMethods(context: Context): InvitationMethods {
+  const { sql, writer } = context;
+  return {
+    issueInvitation: (nodeId, { expiresAt, temporaryKey }, now) =>
+      writer.write(() => {
+        nodeRow(context, nodeId);
+        sql.run(
+          `insert into invitations (node_id, number, created_at, expires_at, temporary_key) values (?, 1, ?, ?, ?)
+           on conflict (node_id) do update set number = number + 1, created_at = excluded.created_at,
+             expires_at = excluded.expires_at, temporary_key = excluded.temporary_key, used_at = null, used_by = null,
+             public_key = null, applied = 0, generation = null`,
+          nodeId,
+          now,
+          expiresAt,
+          temporaryKey,
+        );
+        return require(sql, nodeId);
+      }),
+
+    useInvitation: (nodeId, use, now) => writer.write(() => useOne(context, nodeId, use, now)),
+
+    setInvitationApplied: (nodeId, numberOf) =>
+      writer.write(() => {
+        sql.run('update invitations set applied = 1 where node_id = ? and number = ?', nodeId, numberOf);
+      }),
+
+    async listInvitations() {
+      return sql
+        .all('select i.* from invitations i join nodes n on n.id = i.node_id where n.removed_at is null')
+        .map(toInvitation);
+    },
+  };
+}
+
+/** The node is gone: nobody may use its invitation, nor one of that number for a later node of the same id. */
+export function forgetInvitation(sql: Sql, nodeId: string): void {
+  sql.run(
+    `update invitations set number = number + 1, expires_at = 0, temporary_key = null, used_at = null, used_by = null,
+       public_key = null, applied = 0, generation = null where node_id = ?`,
+    nodeId,
+  );
+}
+
+function useOne(
+  context: Context,
+  nodeId: string,
+  { number: numberOf, publicKey, hostname }: InvitationUse,
+  now: number,
+) {
+  const { sql } = context;
+  const node = nodeRow(context, nodeId);
+  const record = require(sql, nodeId);
+  if (record.number !== numberOf) throw replaced(nodeId);
+  if (record.usedAt !== null) {
+    // The answer was lost on the way: the same machine gets it again, also after the time has run out.
+    if (record.publicKey === publicKey) return { invitation: record, node: toNode(node) };
+    throw used(record);
+  }
+  if (record.expiresAt <= now) throw expired(record);
+  const generation = Number(node.generation) + 1;
+  sql.run('update nodes set generation = ? where id = ?', generation, nodeId);
+  sql.run(
+    'update invitations set used_at = ?, used_by = ?, public_key = ?, generation = ? where node_id = ?',
+    now,
+    hostname,
+    publicKey,
+    generation,
+    nodeId,
+  );
+  return { invitation: require(sql, nodeId), node: toNode(nodeRow(context, nodeId)) };
+}
+
+function require(sql: Sql, nodeId: string): InvitationRecord {
+  const row = sql.get('select * from invitations where node_id = ?', nodeId);
+  if (row === null) throw replaced(nodeId);
+  return toInvitation(row);
+}
+
+function toInvitation(row: Row): InvitationRecord {
+  return {
+    nodeId: String(row.node_id),
+    number: Number(row.number),
+    expiresAt: Number(row.expires_at),
+    temporaryKey: text(row.temporary_key),
+    usedAt: number(row.used_at),
+    usedBy: text(row.used_by),
+    publicKey: text(row.public_key),
+    isApplied: Number(row.applied) === 1,
+    generation: number(row.generation),
+  };
+}
+
+function replaced(nodeId: string): FlatrenderError {
+  return new FlatrenderError(
+    'INVITATION_REPLACED',
+    `this invitation for ${nodeId} is no longer good: a newer one was made, or the node was removed`,
+    { hint: `use the newest one, or: flatrender node invite ${nodeId}` },
+  );
+}
+
+function used({ nodeId, usedAt, usedBy }: InvitationRecord): FlatrenderError {
+  const when = new Date(usedAt ?? 0).toISOString();
+  return new FlatrenderError(
+    'INVITATION_USED',
+    `this invitation for ${nodeId} was used by ${usedBy ?? 'another machine'} at ${when}`,
+    {
+      hint: `if that was not you, somebody has a copy: flatrender node invite ${nodeId} cuts that machine off and makes a new one`,
+    },
+  );
+}
+
+function expired({ nodeId, expiresAt }: InvitationRecord): FlatrenderError {
+  return new FlatrenderError(
+    'INVITATION_EXPIRED',
+    `this invitation for ${nodeId} expired at ${new Date(expiresAt).toISOString()}`,
+    { hint: `ask for a new one: flatrender node invite ${nodeId}` },
+  );
+}
