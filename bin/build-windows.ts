@@ -9,11 +9,11 @@
 //   README.txt LICENSE.txt THIRD-PARTY-LICENSES.txt SHA256SUMS
 //
 // The same sources give the same bytes.
-import { createHash } from 'node:crypto';
 import { globSync } from 'node:fs';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { bundle, entries, oclifAtStart, writeManifest } from './build.js';
+import { writeChecksums } from './checksums.ts';
 import { licences } from './licences.js';
 import { lockedPackage, type NpmPackage, packageFiles } from './npm-package.ts';
 import { buildSea } from './sea.ts';
@@ -64,7 +64,7 @@ export async function buildWindows({ directory, withEncoder = false }: WindowsOp
       await cp(join(encoder, 'node-av.node'), join(directory, 'node-av.node'));
     }
     await copyTexts(directory, join(scratch, 'THIRD-PARTY-LICENSES.txt'), withEncoder);
-    await writeSums(directory);
+    await writeChecksums(directory);
   } finally {
     await rm(dirname(scratch), { recursive: true });
   }
@@ -120,20 +120,6 @@ async function copyTexts(directory: string, thirdParty: string, withEncoder: boo
   for (const [name, text] of Object.entries(texts)) {
     await writeFile(join(directory, name), text.replaceAll(/\r?\n/g, '\r\n'));
   }
-}
-
-/** As `sha256sum` writes it, so that `sha256sum --check` reads it. */
-async function writeSums(directory: string): Promise<void> {
-  const files = globSync('**/*', { cwd: directory, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(directory, join(entry.parentPath, entry.name)))
-    .sort();
-  const lines = [];
-  for (const file of files) {
-    const hash = createHash('sha256').update(await readFile(join(directory, file)));
-    lines.push(`${hash.digest('hex')}  ${file}\n`);
-  }
-  await writeFile(join(directory, 'SHA256SUMS'), lines.join(''));
 }
 
 if (import.meta.main) {

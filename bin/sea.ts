@@ -2,13 +2,13 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 export interface SeaOptions {
-  /** One CommonJS script, complete. */
+  /** One CommonJS script, complete; its name is what stack traces show. */
   readonly main: string;
-  /** The executable that is written. */
+  /** The executable that is written: an absolute path, as those of the assets. */
   readonly file: string;
   /** Name → file: what `getAsset` of node:sea finds. */
   readonly assets?: Readonly<Record<string, string>>;
@@ -23,9 +23,16 @@ export async function buildSea({ main, file, assets, node = process.execPath }: 
     const executable = join(directory, 'node');
     await writeFile(executable, withoutSignature(await readFile(node)));
     const config = join(directory, 'sea.json');
-    const sea = { main, output: file, executable, assets, disableExperimentalSEAWarning: true };
+    // The path of the script is put in as it is written here: without a directory it is the same on every machine.
+    const sea = {
+      main: basename(main),
+      output: file,
+      executable,
+      assets,
+      disableExperimentalSEAWarning: true,
+    };
     await writeFile(config, JSON.stringify(sea));
-    await promisify(execFile)(process.execPath, ['--build-sea', config]);
+    await promisify(execFile)(process.execPath, ['--build-sea', config], { cwd: dirname(main) });
     await chmod(file, 0o755);
   } finally {
     await rm(directory, { recursive: true });

@@ -17,6 +17,7 @@ const tasks = {
   'test:quick': { build: false, run: ['test/run.js', '--quick'] },
   build: { build: false, run: ['bin/build.js'] },
   'build:windows': { build: false, run: ['bin/build-windows.ts'] },
+  release: { build: true, run: ['bin/release.ts'] },
   bench: { build: true, run: ['test/bench/run.ts'] },
   docs: { build: false, run: ['bin/docs.ts'] },
 };
