@@ -23,6 +23,7 @@ export default class ControlInit extends BaseCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --yes --host 10.66.0.1 --public-url http://10.66.0.1:8088',
+    '<%= config.bin %> <%= command.id %> --mesh --yes',
     '<%= config.bin %> <%= command.id %> --new-admin-token',
   ];
   static override flags = {
@@ -41,6 +42,11 @@ export default class ControlInit extends BaseCommand {
       helpValue: '<url>',
       description: 'how nodes reach it; default: as they come',
     }),
+    mesh: Flags.boolean({
+      description:
+        'for a mesh: listen on 10.66.0.1, for machines of 10.66.0.0/24 only (or as "wg init" has set it up)',
+      exclusive: ['host', 'public-url'],
+    }),
     'new-admin-token': Flags.boolean({ description: 'make another admin token although there is one' }),
     yes: Flags.boolean({ char: 'y', description: 'ask nothing: defaults for what has no flag' }),
     'dry-run': Flags.boolean({ description: 'only say what would be done' }),
@@ -55,6 +61,7 @@ export default class ControlInit extends BaseCommand {
     ]);
     const directory = flatrenderHome();
     const hasConfig = existsSync(homePaths(directory).config);
+    const mesh = flags.mesh ? await meshOf() : null;
     const asks = !flags.yes && !hasConfig && !this.jsonEnabled() && isInteractive();
     const question = async (text: string, flag: string, given: string | undefined, fallback: string) =>
       given ?? (asks ? await ask(text, flag, { default: fallback, check: QUESTIONS[flag] }) : undefined);
@@ -62,14 +69,14 @@ export default class ControlInit extends BaseCommand {
     const host = await question(
       'Address to listen on (127.0.0.1: this machine only)',
       '--host',
-      flags.host,
+      flags.host ?? mesh?.address,
       '127.0.0.1',
     );
     const port = await question('Port to listen on', '--port', flags.port?.toString(), '8088');
     const url = await question(
       'How nodes reach it (empty: as they come)',
       '--public-url',
-      flags['public-url'],
+      flags['public-url'] ?? (mesh ? `http://${mesh.address}:${port ?? 8088}` : undefined),
       '',
     );
     const settings = {
@@ -77,6 +84,7 @@ export default class ControlInit extends BaseCommand {
       'gateway.host': host,
       'gateway.port': port === undefined ? undefined : Number(port),
       'gateway.publicUrl': url || undefined,
+      'gateway.allow': mesh ? [mesh.network] : undefined,
     };
     const result = await initFarm({
       directory,
@@ -98,4 +106,11 @@ export default class ControlInit extends BaseCommand {
     );
     return result;
   }
+}
+
+/** The control plane's place in the mesh of this machine; where there is none yet, the one that "wg init" makes. */
+async function meshOf(): Promise<{ address: string; network: string }> {
+  const { openLocalMesh } = await import('../../src/mesh/local-mesh.ts');
+  const mesh = openLocalMesh({ interface: 'wg0', directory: '/etc/wireguard' });
+  return await mesh.server().catch(() => ({ address: '10.66.0.1', network: '10.66.0.0/24' }));
 }

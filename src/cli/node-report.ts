@@ -21,7 +21,7 @@ export function nodeTable(nodes: readonly NodeView[], now: number): string {
     { title: 'id', value: (node) => node.id },
     {
       title: 'status',
-      value: (node) => node.status,
+      value: (node) => statusText(node),
       paint: (cell, node) => paint(STATUS_STYLES[node.status], cell),
     },
     {
@@ -47,7 +47,7 @@ export function nodeDetails(node: NodeView, now: number): string {
     facts([
       ['node', node.id],
       ['name', node.name],
-      ['status', paint(STATUS_STYLES[node.status], node.status)],
+      ['status', paint(STATUS_STYLES[node.status], statusText(node))],
       ['wanted', node.intent],
       [
         'seen',
@@ -85,6 +85,12 @@ export function nodeDetails(node: NodeView, now: number): string {
     parts.push(`task ${task.task}  ${task.phase ?? 'claimed'}${frames}`);
   }
   return parts.join('\n');
+}
+
+/** A node that nobody has heard of yet is pending; its invitation says why. */
+function statusText({ status, invitation }: NodeView): string {
+  if (status !== 'pending' || invitation === null) return status;
+  return { open: 'invited', expired: 'invitation expired', used: 'joining' }[invitation.state];
 }
 
 function enginesOf(node: NodeView): string {

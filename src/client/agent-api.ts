@@ -68,7 +68,7 @@ export function createAgentApi(http: SignedHttp): AgentApi {
     id: string | null,
     body: unknown,
     signal?: AbortSignal,
-  ): Promise<z.infer<T>> => read(schema, name, (await post(name, id, body, signal)).body);
+  ): Promise<z.infer<T>> => readAnswer(schema, name, (await post(name, id, body, signal)).body);
   return {
     url: http.url,
     register: (request, signal) => ask(AgentSettings, 'register', null, request, signal),
@@ -79,13 +79,13 @@ export function createAgentApi(http: SignedHttp): AgentApi {
         body: NO_BODY,
         contentType: 'application/json',
       } as const;
-      return read(HelloAnswer, 'hello', (await http.send({ ...call, signal })).body);
+      return readAnswer(HelloAnswer, 'hello', (await http.send({ ...call, signal })).body);
     },
     async claim(request, signal) {
       const answer = await post('claim', null, request, signal, request.waitMs + CLAIM_GRACE_MS);
       return answer.status === 204 || answer.body.length === 0
         ? null
-        : read(ClaimAnswer, 'claim', answer.body);
+        : readAnswer(ClaimAnswer, 'claim', answer.body);
     },
     heartbeat: (request, signal) => ask(HeartbeatAnswer, 'heartbeat', null, request, signal),
     async preview(taskId, epoch, jpeg, signal) {
@@ -109,7 +109,8 @@ export function createAgentApi(http: SignedHttp): AgentApi {
   };
 }
 
-function read<T extends z.ZodType>(schema: T, name: RouteName, body: Buffer): z.infer<T> {
+/** Reads an answer by its schema; UNAVAILABLE, not to be repeated, when it does not fit. */
+export function readAnswer<T extends z.ZodType>(schema: T, name: RouteName, body: Buffer): z.infer<T> {
   let value: unknown;
   try {
     value = JSON.parse(body.toString('utf8'));

@@ -1,6 +1,7 @@
 /** The control plane's client API, one method per route; what the operator's commands are built on. */
 
 import type { z } from 'zod';
+import type { Invitation, InviteAnswer, InviteRequest } from '../protocol/enrolment.ts';
 import type {
   JobList,
   JobRequest,
@@ -11,7 +12,7 @@ import type {
   OutputAnswer,
   SubmitAnswer,
 } from '../protocol/jobs.ts';
-import type { NodeCreated, NodeList, NodeRequest, NodeView } from '../protocol/nodes.ts';
+import type { NodeCreated, NodeList, NodeRemoved, NodeRequest, NodeView } from '../protocol/nodes.ts';
 import { pathOf, ROUTES, type RouteName } from '../protocol/routes.ts';
 import type {
   ObjectUploadAnswer,
@@ -66,9 +67,12 @@ export interface Api {
   listNodes(): Promise<readonly NodeView[]>;
   getNode(id: string): Promise<NodeView>;
   createNode(request: z.input<typeof NodeRequest>): Promise<NodeCreated>;
+  /** A new invitation; in a mesh the node's tunnel is cut until it is used. */
+  inviteNode(id: string, request: z.input<typeof InviteRequest>): Promise<Invitation>;
   drainNode(id: string): Promise<NodeView>;
   resumeNode(id: string): Promise<NodeView>;
-  removeNode(id: string): Promise<void>;
+  /** What is said when its tunnel could not be cut; null: all of it is gone. */
+  removeNode(id: string): Promise<NodeRemoved | null>;
   listTemplates(): Promise<readonly TemplateView[]>;
   /** With its manifest; the newest version unless one is named. */
   getTemplate(name: string, version?: string): Promise<TemplateView>;
@@ -132,9 +136,12 @@ export function createApi(target: HttpTarget): Api {
     listNodes: async () => (await call<z.infer<typeof NodeList>>('nodes')).nodes,
     getNode: (id) => call('node', { id }),
     createNode: (request) => call('createNode', {}, { body: request }),
+    inviteNode: async (id, request) =>
+      (await call<z.infer<typeof InviteAnswer>>('inviteNode', { id }, { body: request })).invitation,
     drainNode: (id) => call('drainNode', { id }, { body: {}, idempotent: true }),
     resumeNode: (id) => call('resumeNode', { id }, { body: {}, idempotent: true }),
-    removeNode: (id) => call('removeNode', { id }, { idempotent: false }),
+    removeNode: async (id) =>
+      (await call<NodeRemoved | undefined>('removeNode', { id }, { idempotent: false })) ?? null,
     listTemplates: async () => (await call<z.infer<typeof TemplateList>>('templates')).templates,
     getTemplate: (name, version) => call('template', { name }, { query: { version } }),
     pushTemplate: (sha256) =>

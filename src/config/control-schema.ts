@@ -15,6 +15,7 @@ const Gateway = z.strictObject({
     .url({ protocol: /^https?$/, error: 'an address such as http://10.66.0.1:8088' })
     .nullable()
     .default(null),
+  allow: z.array(z.cidrv4().or(z.cidrv6())).max(100).nullable().default(null),
   tls: z
     .strictObject({ cert: z.string().min(1), key: z.string().min(1) })
     .nullable()
@@ -86,6 +87,12 @@ const Webhooks = z.strictObject({
   timeoutSeconds: seconds(10, 0.1, 60),
 });
 
+const Mesh = z.strictObject({
+  interface: z.string().min(1).max(15).default('wg0'),
+  directory: z.string().min(1).default('/etc/wireguard'),
+  socket: z.string().min(1).default('/run/flatrender/mesh.sock'),
+});
+
 /** flatrender.yaml; every option has a default, an unknown one is refused. */
 export const ControlConfigSchema = z
   .strictObject({
@@ -102,6 +109,7 @@ export const ControlConfigSchema = z
     retention: Retention.prefault({}),
     limits: Limits.prefault({}),
     webhooks: Webhooks.prefault({}),
+    mesh: Mesh.prefault({}),
   })
   .superRefine(({ leases }, context) => {
     // Out of order, a node would lose its work before anybody notices that it is late, or never be called offline.

@@ -7,6 +7,7 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
 import type { ClientAuth } from './client-auth.ts';
 import type { Dispatcher } from './dispatcher.ts';
+import type { Enrolment } from './enrolment.ts';
 import type { Events } from './events.ts';
 import type { FinishedUploads } from './finished-uploads.ts';
 import type { Leases } from './leases.ts';
@@ -38,6 +39,7 @@ export interface Control {
   readonly uploads: FinishedUploads;
   readonly clientAuth: ClientAuth;
   readonly nodeAuth: NodeAuth;
+  readonly enrolment: Enrolment;
   readonly metrics: Metrics;
   readonly webhooks: Webhooks;
   readonly version: string;

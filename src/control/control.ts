@@ -3,12 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type ControlConfig, resolveInHome } from '../config/control-config.ts';
 import { loadFarmSecret } from '../config/home.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { packageRoot } from '../lib/paths.ts';
+import type { Mesh } from '../mesh/mesh.ts';
 import { createFsObjectStore } from '../objects/fs.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
@@ -17,11 +19,13 @@ import { ClientAuth } from './client-auth.ts';
 import type { Control } from './context.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { afterChange, afterUndelivered, jobChanged, nodeChanged } from './effects.ts';
+import { Enrolment } from './enrolment.ts';
 import { Events } from './events.ts';
 import { FinishedUploads } from './finished-uploads.ts';
 import { Leases } from './leases.ts';
 import { Metrics } from './metrics.ts';
 import { NodeAuth } from './node-auth.ts';
+import { openMesh } from './open-mesh.ts';
 import { Previews } from './previews.ts';
 import { RecentObjects } from './recent-objects.ts';
 import { Registry } from './registry.ts';
@@ -36,6 +40,8 @@ export interface ControlOptions {
   readonly config: ControlConfig;
   readonly logger: Logger;
   readonly clock?: Clock | undefined;
+  /** The mesh that nodes join; default: the one of the configuration, when this machine has it. null: none. */
+  readonly mesh?: Mesh | null | undefined;
   /** Ends a start that is under way. A running control plane is ended by `close`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -49,6 +55,8 @@ export interface RunningControl {
   close(): Promise<void>;
 }
 
+// The mesh comes up within seconds; a service that gives up is started again anyway.
+const ADDRESS_SECONDS = 120;
 // Requests under way get this long; then their connections are cut.
 const DRAIN_MS = 5000;
 
@@ -68,20 +76,23 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     clock,
   });
   undo.defer(() => objects.close());
-  const control = assemble({ config, logger, clock, farmSecret, store, objects });
+  const mesh = options.mesh === undefined ? await openMesh(config, logger) : options.mesh;
+  const control = assemble({ config, logger, clock, farmSecret, store, objects, mesh });
   undo.defer(() => {
     control.dispatcher.close();
     control.events.close();
     control.metrics.close();
   });
+  undo.defer(() => control.enrolment.close());
   await control.registry.load();
+  await control.enrolment.load();
   await control.leases.load();
   options.signal?.throwIfAborted();
   let isClosing = false;
   const bootId = randomBytes(4).toString('hex');
   const app = await createServer(control, { directory, bootId, isClosing: () => isClosing });
   undo.defer(() => app.close());
-  await listen(() => app.listen({ host: gateway.host, port: gateway.port }), config);
+  await listen(() => app.listen({ host: gateway.host, port: gateway.port }), options);
   const ending = new AbortController();
   const stopTicks = startTicks(control);
   undo.defer(stopTicks);
@@ -100,7 +111,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     control.dispatcher.close();
     control.events.close();
     await stopBackground();
-    const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
+    const cut = globalThis.setTimeout(() => app.server.closeAllConnections(), DRAIN_MS);
     await app.close();
     clearTimeout(cut);
     await control.webhooks.close();
@@ -125,9 +136,10 @@ interface Parts {
   readonly farmSecret: Buffer;
   readonly store: Store;
   readonly objects: Awaited<ReturnType<typeof createFsObjectStore>>;
+  readonly mesh: Mesh | null;
 }
 
-function assemble({ config, logger, clock, farmSecret, store, objects }: Parts): Control {
+function assemble({ config, logger, clock, farmSecret, store, objects, mesh }: Parts): Control {
   const { maxFailures, maxLosses, blockAfter, quarantineAfter } = config.retries;
   const policy: RetryPolicy = { maxFailures, maxLosses, blockAfter, quarantineAfter };
   const registry: Registry = new Registry({
@@ -184,6 +196,7 @@ function assemble({ config, logger, clock, farmSecret, store, objects }: Parts):
     uploads: new FinishedUploads(),
     clientAuth: new ClientAuth({ store, clock }),
     nodeAuth: new NodeAuth({ store, registry, clock, logger, farmSecret }),
+    enrolment: new Enrolment({ store, registry, clock, logger, farmSecret, farm: config.farm.name, mesh }),
     metrics,
     webhooks: new Webhooks({ farmSecret, allowPrivate, timeoutMs: timeoutSeconds * 1000, clock, logger }),
     version: versionOfProgram(),
@@ -201,29 +214,44 @@ export function openStore(
   return openSqliteStore({ path: resolveInHome(directory, config.store.slice('sqlite:'.length)), clock });
 }
 
-async function listen(start: () => Promise<string>, { gateway }: ControlConfig): Promise<void> {
-  const where = `${gateway.host}:${gateway.port}`;
-  try {
-    await start();
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : '';
-    if (code === 'EADDRINUSE') {
-      throw new FlatrenderError('ALREADY_RUNNING', `something listens on ${where} already`, {
-        cause,
-        hint: 'run "flatrender control status"; choose another port with --port',
-      });
+/** Listens. An address that is not there yet may come with the mesh: at boot, or when wg0 is restarted. */
+async function listen(start: () => Promise<string>, options: ControlOptions): Promise<void> {
+  const { config, logger, signal } = options;
+  const where = `${config.gateway.host}:${config.gateway.port}`;
+  for (let waited = 0; ; waited += 1) {
+    try {
+      await start();
+      return;
+    } catch (cause) {
+      const code = cause instanceof Error && 'code' in cause ? cause.code : '';
+      if (code !== 'EADDRNOTAVAIL' || waited >= ADDRESS_SECONDS) throw cannotListen(where, code, cause);
+      if (waited % 15 === 0) {
+        const message = `this machine does not have the address ${config.gateway.host} yet: is the mesh up (flatrender wg status)?`;
+        logger.warn('control.waiting-for-address', { message, seconds: ADDRESS_SECONDS - waited });
+      }
+      // Nothing else keeps the process alive while it waits.
+      await setTimeout(1000, undefined, { signal });
     }
-    const reason =
-      code === 'EADDRNOTAVAIL'
-        ? 'this machine does not have that address'
-        : code === 'EACCES'
-          ? 'not allowed'
-          : String(cause);
-    throw new FlatrenderError('CONFIG_INVALID', `cannot listen on ${where}: ${reason}`, {
+  }
+}
+
+function cannotListen(where: string, code: unknown, cause: unknown): FlatrenderError {
+  if (code === 'EADDRINUSE') {
+    return new FlatrenderError('ALREADY_RUNNING', `something listens on ${where} already`, {
       cause,
-      hint: 'gateway.host and gateway.port in flatrender.yaml; is the mesh up?',
+      hint: 'run "flatrender control status"; choose another port with --port',
     });
   }
+  const reason =
+    code === 'EADDRNOTAVAIL'
+      ? 'this machine does not have that address'
+      : code === 'EACCES'
+        ? 'not allowed'
+        : String(cause);
+  return new FlatrenderError('CONFIG_INVALID', `cannot listen on ${where}: ${reason}`, {
+    cause,
+    hint: 'gateway.host and gateway.port in flatrender.yaml; is the mesh up (flatrender wg status)?',
+  });
 }
 
 /** Where programs on this machine reach a control plane: a wildcard address is shown as the loopback. */

@@ -93,14 +93,14 @@ export function jobProgressed(control: Control, jobId: string): void {
 
 /** Publishes what people see of a node, at most four times a second. */
 export function nodeChanged(control: Control, nodeId: string): void {
-  const { events, registry, leases } = control;
+  const { events, registry, leases, clock } = control;
   if (!events.isActive) {
     events.skip();
     return;
   }
   events.publishThrottled(`node ${nodeId}`, async () => {
     const entry = registry.get(nodeId);
-    return entry ? { type: 'node', node: nodeView(entry, leases) } : null;
+    return entry ? { type: 'node', node: nodeView(entry, leases, clock.now()) } : null;
   });
 }
 

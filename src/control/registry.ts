@@ -11,7 +11,7 @@ import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { SystemInfo } from '../protocol/nodes.ts';
-import type { NodeRecord, Store } from '../store/store.ts';
+import type { InvitationRecord, NodeRecord, Store } from '../store/store.ts';
 
 /** `never`: created, but not heard of yet. */
 export type Liveness = 'never' | 'online' | 'suspect' | 'offline';
@@ -27,6 +27,8 @@ export interface NodeEntry {
   liveness: Liveness;
   /** null until it has registered. */
   facts: NodeFacts | null;
+  /** Its newest invitation. */
+  invitation: InvitationRecord | null;
 }
 
 interface RegistryOptions {
@@ -212,6 +214,7 @@ export class Registry {
       system: record.capabilities?.system ?? null,
       liveness: record.lastSeenAt === null ? 'never' : 'offline',
       facts: factsOf(record),
+      invitation: null,
     };
     this.#nodes.set(record.id, entry);
     return entry;

@@ -76,7 +76,10 @@ export class Routes {
       operationId: name,
       summary,
       tags: [tagOf(path)],
-      security: auth === 'none' || auth === 'url' ? [] : [{ [auth === 'node' ? 'node' : 'token']: [] }],
+      security:
+        auth === 'none' || auth === 'url'
+          ? []
+          : [{ [auth === 'node' || auth === 'invitation' ? 'node' : 'token']: [] }],
       response: describeAnswers(spec.answers),
     };
     if (spec.body) schema.body = spec.body;
@@ -117,9 +120,9 @@ export class Routes {
   }
 
   #authOf(auth: (typeof ROUTES)[RouteName]['auth'], name: RouteName) {
-    const { nodeAuth, clientAuth } = this.#control;
+    const { nodeAuth, clientAuth, enrolment } = this.#control;
     if (auth === 'none' || auth === 'url') return {};
-    if (auth === 'node') {
+    if (auth === 'node' || auth === 'invitation') {
       return {
         onRequest: (request: FastifyRequest, _: FastifyReply, done: (error?: Error) => void) => {
           const url = request.raw.url ?? '';
@@ -130,7 +133,10 @@ export class Routes {
             const method = request.raw.method ?? '';
             // An operator who looks at a machine whose agent is down must not make it look alive.
             const isAlive = name !== 'hello';
-            request.nodeCaller = nodeAuth.verify({ method, path, query }, request.raw.headers, isAlive);
+            request.nodeCaller =
+              auth === 'invitation'
+                ? enrolment.verify({ method, path, query }, request.raw.headers)
+                : nodeAuth.verify({ method, path, query }, request.raw.headers, isAlive);
           } catch (error) {
             return done(error as Error);
           }

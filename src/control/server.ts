@@ -10,6 +10,7 @@ import { FlatrenderError } from '../lib/errors.ts';
 import { parseJson } from '../lib/json.ts';
 import { ROUTES, type RouteName } from '../protocol/routes.ts';
 import { contentDigest, digestMatches, signAnswer } from '../protocol/signatures.ts';
+import { allowOnly } from './allowed-networks.ts';
 import type { Control } from './context.ts';
 import { answerBrokenConnection, noSuchRoute, refuseOddities, sendError } from './error-answers.ts';
 import { agentRoutes } from './handlers/agent.ts';
@@ -58,6 +59,8 @@ export async function createServer(
   server.maxConnections = limits.connections;
   server.maxRequestsPerSocket = 0;
   refuseOddities(server);
+  const { clock, logger } = control;
+  allowOnly(server, { networks: control.config.gateway.allow, clock, logger });
 
   app.setValidatorCompiler(({ schema, httpPart }) => validator(schema as unknown as z.ZodType, httpPart));
   // Answers are made by this program: they are documented by their schemas, not checked against them.

@@ -1,10 +1,18 @@
 /** Records as the API shows them. Progress of running tasks comes from the lease table, which is ahead of the store. */
 import { jobIdOf } from '../lib/ids.ts';
+import type { InvitationView } from '../protocol/enrolment.ts';
 import type { AttemptView, JobView, TaskView } from '../protocol/jobs.ts';
 import type { NodeStatus, NodeView } from '../protocol/nodes.ts';
 import type { TemplateView } from '../protocol/templates.ts';
 import type { TokenView } from '../protocol/tokens.ts';
-import type { AttemptRecord, JobRecord, TaskRecord, TemplateRecord, TokenRecord } from '../store/store.ts';
+import type {
+  AttemptRecord,
+  InvitationRecord,
+  JobRecord,
+  TaskRecord,
+  TemplateRecord,
+  TokenRecord,
+} from '../store/store.ts';
 import type { Leases } from './leases.ts';
 import type { NodeEntry } from './registry.ts';
 
@@ -122,7 +130,7 @@ export function nodeStatus(entry: NodeEntry, running: number): NodeStatus {
 }
 
 /** A node with its running tasks. */
-export function nodeView(entry: NodeEntry, leases: Leases): NodeView {
+export function nodeView(entry: NodeEntry, leases: Leases, now: number): NodeView {
   const { record } = entry;
   const capabilities =
     record.capabilities && entry.system
@@ -150,8 +158,18 @@ export function nodeView(entry: NodeEntry, leases: Leases): NodeView {
       reason: record.quarantine.reason,
     },
     blockedTemplates: [...record.blockedTemplates],
+    invitation: entry.invitation && invitationView(entry.invitation, now),
     lastSeenAt: instantOrNull(entry.lastSeenAt),
     createdAt: instant(record.createdAt),
+  };
+}
+
+function invitationView({ expiresAt, usedAt, usedBy }: InvitationRecord, now: number): InvitationView {
+  return {
+    state: usedAt !== null ? 'used' : expiresAt <= now ? 'expired' : 'open',
+    expiresAt: instant(expiresAt),
+    usedAt: instantOrNull(usedAt),
+    usedBy,
   };
 }
 

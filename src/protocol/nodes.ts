@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { EngineName, Instant, Label, Name, Role } from './names.ts';
+import { InvitationView } from './enrolment.ts';
+import { EngineName, ErrorAnswer, Instant, Label, Name, Role } from './names.ts';
 
 /** One engine as a node's probe found it. */
 export const EngineInfo = z.object({
@@ -69,12 +70,18 @@ export const NodeView = z.object({
   ),
   quarantine: z.object({ since: Instant, reason: z.string() }).nullable(),
   blockedTemplates: z.array(z.string()),
+  /** The newest one; null: it was never invited. */
+  invitation: InvitationView.nullable(),
   lastSeenAt: Instant.nullable(),
   createdAt: Instant,
 });
 export type NodeView = z.infer<typeof NodeView>;
 
 export const NodeList = z.object({ nodes: z.array(NodeView) });
+
+/** `DELETE /v1/nodes/:id`, only when its tunnel could not be cut: why. Otherwise 204. */
+export const NodeRemoved = z.object({ removed: z.string(), tunnel: ErrorAnswer.shape.error });
+export type NodeRemoved = z.infer<typeof NodeRemoved>;
 
 /** `POST /v1/nodes`. The same name again: 409, unless `rotate`. */
 export const NodeRequest = z

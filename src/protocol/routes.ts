@@ -102,6 +102,13 @@ export const ROUTES = {
     summary: 'Signed URLs of the outputs',
   },
 
+  enrol: {
+    method: 'POST',
+    path: '/v1/agent/enrol',
+    auth: 'invitation',
+    summary: 'A machine uses its invitation: its own key for the secret of the node',
+  },
+
   nodes: { method: 'GET', path: '/v1/nodes', auth: 'read', summary: 'List nodes' },
   node: { method: 'GET', path: '/v1/nodes/:id', auth: 'read', summary: 'One node' },
   createNode: {
@@ -109,6 +116,12 @@ export const ROUTES = {
     path: '/v1/nodes',
     auth: 'admin',
     summary: 'Create a node, or rotate its secret',
+  },
+  inviteNode: {
+    method: 'POST',
+    path: '/v1/nodes/:id/invite',
+    auth: 'admin',
+    summary: 'Make an invitation with which a machine becomes this node; kills the ones before',
   },
   drainNode: {
     method: 'POST',

@@ -136,7 +136,9 @@ test('the steps of the images, carried out here, make a farm that renders', {
   assert.match(await gateway.run(health.slice(1)), /^running at /);
 
   const url = `http://127.0.0.1:${port}`;
-  const created = JSON.parse(await gateway.run(['node', 'add', 'desktop', '--url', url, '--json']));
+  const created = JSON.parse(
+    await gateway.run(['node', 'add', 'desktop', '--manual', '--url', url, '--json']),
+  );
   const agent = programOf(t, program, work, {
     ...node.env,
     HEALTH_HOST: '127.0.0.1',

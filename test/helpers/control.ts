@@ -10,6 +10,7 @@ import type { Control } from '../../src/control/context.ts';
 import { type RunningControl, startControl } from '../../src/control/control.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { createLogger } from '../../src/lib/logger.ts';
+import type { Mesh } from '../../src/mesh/mesh.ts';
 import type { EngineName } from '../../src/protocol/names.ts';
 import { type SignatureHeaders, signRequest, verifyAnswer } from '../../src/protocol/signatures.ts';
 import type { TokenRole } from '../../src/protocol/tokens.ts';
@@ -59,7 +60,7 @@ export interface TestControl extends AsyncDisposable {
 }
 
 export async function startTestControl(
-  options: { config?: ControlConfigInput; clock?: Clock; level?: 'silent' | 'debug' } = {},
+  options: { config?: ControlConfigInput; clock?: Clock; level?: 'silent' | 'debug'; mesh?: Mesh } = {},
 ): Promise<TestControl> {
   const directory = await mkdtemp(join(tmpdir(), 'flatrender-control-'));
   createFarmSecret(directory);
@@ -67,7 +68,8 @@ export async function startTestControl(
   const config = ControlConfigSchema.parse({ ...rest, gateway: { port: 0, ...gateway } });
   const clock = options.clock ?? systemClock;
   const logger = createLogger({ level: options.level ?? 'silent' });
-  const start = (): Promise<RunningControl> => startControl({ directory, config, clock, logger });
+  const start = (): Promise<RunningControl> =>
+    startControl({ directory, config, clock, logger, mesh: options.mesh ?? null });
   let running = await start();
   const admin = makeToken({ name: 'test', role: 'admin', expiresAt: null }, clock.now());
   await running.control.store.createToken(admin.record);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pushTemplate } from '../../src/cli/template-push.ts';
+import { parseInvitation } from '../../src/protocol/enrolment.ts';
 import type { JobView } from '../../src/protocol/jobs.ts';
 import { type CliOptions, runCli, runCliJson, startCli } from '../helpers/cli.ts';
 import { type LiveFarm, startLiveFarm } from '../helpers/live-farm.ts';
@@ -348,6 +349,7 @@ test('node add shows the secret once, or writes an agent.env that only its owner
     'node',
     'add',
     'studio-1',
+    '--manual',
     '--orchestrator-url',
     'http://10.66.0.1:8088',
   ]);
@@ -355,7 +357,7 @@ test('node add shows the secret once, or writes an agent.env that only its owner
     printed.stdout,
     /^NODE_ID=studio-1\nNODE_HMAC_SECRET=\S{16,}\nORCHESTRATOR_URL=http:\/\/10\.66\.0\.1:8088\n$/,
   );
-  const twice = await json<Failure>(['node', 'add', 'studio-1']);
+  const twice = await json<Failure>(['node', 'add', 'studio-1', '--manual']);
   assert.deepEqual([twice.json.error.code, twice.exitCode], ['NODE_EXISTS', 1]);
 
   const file = join(dir, 'agent.env');
@@ -383,8 +385,44 @@ test('node add shows the secret once, or writes an agent.env that only its owner
   );
 });
 
+test('node add and node invite write an invitation that only its owner can read, or one line', async () => {
+  const file = join(dir, 'guest.invitation.json');
+  const at = ['--orchestrator-url', 'http://10.66.0.1:8088'];
+  const added = await flatrender(['node', 'add', 'guest', '-o', file, ...at]);
+  assert.equal(added.stdout, `${file}\n`, added.stderr);
+  assert.match(added.stderr, /flatrender node join .*guest\.invitation\.json/);
+  if (process.platform !== 'win32') assert.equal((await stat(file)).mode & 0o777, 0o600);
+  const first = parseInvitation(await readFile(file, 'utf8'), file);
+  assert.deepEqual(
+    [first.node, first.number, first.url, first.mesh],
+    ['guest', 1, 'http://10.66.0.1:8088', null],
+  );
+  assert.match((await flatrender(['node', 'list'])).stdout, /^guest +invited /m);
+
+  const line = await flatrender(['node', 'invite', 'guest', '--print', '--hours', '0.5', ...at]);
+  const second = parseInvitation(line.stdout, 'stdout');
+  assert.equal(second.number, 2);
+  assert.ok(Date.parse(second.expiresAt) - Date.now() < 31 * 60_000);
+
+  const other = await json<Failure>(['node', 'add', 'guest-2', '-o', file]);
+  assert.match(other.json.error.message, /is the invitation of node guest$/);
+  assert.deepEqual(
+    (await farm.api.listNodes()).filter(({ id }) => id === 'guest-2'),
+    [],
+  );
+  const wrong = await json<Failure>(['node', 'invite', 'guest', '--print', '--hours', 'soon']);
+  assert.deepEqual([wrong.json.error.code, wrong.exitCode], ['USAGE', 2]);
+  const refused = await json<Failure>(['node', 'add', 'guest-3', '--print', '--hours', '9999']);
+  assert.equal(refused.json.error.code, 'USAGE');
+  assert.deepEqual(
+    (await farm.api.listNodes()).filter(({ id }) => id === 'guest-3'),
+    [],
+  );
+  assert.equal((await flatrender(['node', 'remove', 'guest', '--yes'])).exitCode, 0);
+});
+
 test('node list, show, drain, resume, remove', async () => {
-  await flatrender(['node', 'add', 'spare']);
+  await flatrender(['node', 'add', 'spare', '--manual']);
   assert.match((await flatrender(['node', 'list'])).stdout, /^node-a +(ready|busy) +\d\/1 +.*mock/m);
   assert.match((await flatrender(['node', 'show', 'node-a'])).stdout, /^engine mock {2}available/m);
   assert.equal((await flatrender(['node', 'drain', 'node-a'])).exitCode, 0);

@@ -92,8 +92,7 @@ async function checkGateway({ gateway }: ControlConfig, options: ControlOptions)
 
 /** Plain http on every interface lets anybody read what is rendered. */
 function checkExposure({ gateway }: ControlConfig): Finding {
-  const { host, tls } = gateway;
-  const allow = (gateway as { readonly allow?: readonly string[] | null }).allow ?? null;
+  const { host, tls, allow } = gateway;
   const isLocal = host === 'localhost' || host.startsWith('127.') || host === '::1';
   if (isLocal) return { status: 'ok', message: 'only programs of this machine reach the gateway' };
   if (allow !== null) return { status: 'ok', message: `only ${allow.join(', ')} reach the gateway` };

@@ -49,7 +49,7 @@ export function agentRoutes(routes: Routes, control: Control): void {
       const sign = { ttlSeconds: PROBE_SECONDS, baseUrl: baseUrlFor(control, request, 'node') };
       return {
         node: entry.id,
-        status: nodeView(entry, control.leases).status,
+        status: nodeView(entry, control.leases, control.clock.now()).status,
         serverTime: instant(control.clock.now()),
         version: control.version,
         probeUrl: await control.objects.presignGet(objectKeys.asset('0'.repeat(64)), sign),

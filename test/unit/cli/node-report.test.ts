@@ -29,6 +29,7 @@ function node(engines: EngineInfo[]): NodeView {
     running: [],
     quarantine: null,
     blockedTemplates: [],
+    invitation: null,
     lastSeenAt: null,
     createdAt: '2026-01-28T10:00:00.000Z',
   };
