@@ -35,9 +35,9 @@ export function commandProblem(
       continue;
     }
     const flag = word.split('=', 1)[0] ?? '';
-    const kind = flag.startsWith('--')
-      ? command.flags[flag]
-      : Object.values(command.flags).find((value) => value.split(/,\s*/).includes(flag));
+    // `boolean, -y` and `boolean, --no-mesh` name other ways to write a flag.
+    const kind =
+      command.flags[flag] ?? Object.values(command.flags).find((value) => value.split(/,\s*/).includes(flag));
     if (flag === '--help' || flag === '-h') continue;
     if (kind === undefined) return `${name} has no flag ${flag}`;
     if (!kind.startsWith('boolean') && !word.includes('=')) index += 1;

@@ -3,9 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
+import { Agent, request } from 'undici';
 import { localCertificate } from '../helpers/certificate.ts';
 import { runCli, startCli } from '../helpers/cli.ts';
 import { type CloudflareStandIn, startCloudflareStandIn } from '../helpers/cloudflare-stand-in.ts';
+import { startTestControl } from '../helpers/control.ts';
 import { type Farm, mockTemplate, startFarm } from '../helpers/farm.ts';
 import { untilJob } from '../helpers/farm-jobs.ts';
 
@@ -137,4 +140,41 @@ test('an upload that the tunnel refuses is told with its size and the setting; w
   await untilJob(farm, jobs[0]?.id ?? '', ({ state }) => state === 'succeeded');
   const through = tunnel.passed.filter(({ path, status }) => path.startsWith('/objects/') && status === 200);
   assert.deepEqual(through, [], 'files went past the tunnel');
+});
+
+test('a hostname of its own leads to the health of a machine', async (t) => {
+  const { farm, env } = await setUp(t);
+  const agent = await farm.startAgent('studio-1', env);
+  const certificate = localCertificate();
+  await using machine = await startCloudflareStandIn(new URL(agent.healthUrl).origin, certificate);
+  const { statusCode, body } = await request(`${machine.url}/api/health`, {
+    headers: { 'accept-encoding': 'gzip' },
+    dispatcher: new Agent({ connect: { ca: certificate.cert } }),
+  });
+  assert.equal(statusCode, 200);
+  const health = JSON.parse(gunzipSync(await body.arrayBuffer()).toString());
+  assert.deepEqual([health.status, health.machineId], ['online', 'studio-1']);
+});
+
+test('signed addresses are https behind a proxy that says so, and as configured where that is', async () => {
+  const addressOf = async (gateway: object, objects: object): Promise<string> => {
+    await using control = await startTestControl({ config: { gateway, objects } });
+    const { statusCode, body } = await request(`${control.url}/v1/uploads`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${control.token}`,
+        'content-type': 'application/json',
+        host: 'render.example.com',
+        'x-forwarded-proto': 'https',
+      },
+      body: JSON.stringify({ sha256: 'a'.repeat(64), sizeBytes: 3, kind: 'asset' }),
+    });
+    const answer = (await body.json()) as { url: string };
+    assert.equal(statusCode, 200, JSON.stringify(answer));
+    return answer.url.replace(/\/objects\/.*/, '');
+  };
+  assert.equal(await addressOf({}, {}), 'https://render.example.com');
+  assert.equal(await addressOf({ publicUrl: 'http://10.66.0.1:8088' }, {}), 'https://render.example.com');
+  const files = { publicUrl: 'https://files.example.com/' };
+  assert.equal(await addressOf({ publicUrl: 'http://10.66.0.1:8088' }, files), 'https://files.example.com');
 });

@@ -22,7 +22,7 @@ const code = [...blocks.map(([, , block = '']) => block), ...inline].join('\n');
 
 /** Documented before they are there. */
 const coming =
-  /^(control init --mesh|control (install|restart|uninstall)|node add desktop --(manual|print)|node (join|key|install|invite|config|start|stop|restart|update|logs|status|uninstall))\b/;
+  /^(control (install|restart|uninstall)|node (join|key|install|config|start|stop|restart|update|logs|status|uninstall))\b/;
 
 test('every command of the deploy kit’s README exists, with these flags and arguments', () => {
   const found = documentedCommands(code);
