@@ -75,8 +75,8 @@ export function renderControlConfig(changes: Readonly<Record<string, unknown>> =
     if (value === undefined) continue;
     const node = document.getIn(path.split('.'), true);
     // Setting the scalar in place keeps the comments around it.
-    if (isScalar(node)) node.value = value;
-    else document.setIn(path.split('.'), value);
+    if (isScalar(node) && typeof value !== 'object') node.value = value;
+    else document.setIn(path.split('.'), document.createNode(value, { flow: true }));
   }
   return document.toString({ lineWidth: 0 });
 }

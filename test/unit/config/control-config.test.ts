@@ -30,7 +30,11 @@ test('the shipped flatrender.yaml has every option, at its default, each with a 
 });
 
 test('written settings keep the comments around them', () => {
-  const text = renderControlConfig({ 'gateway.host': '10.66.0.1', 'farm.name': 'Düsseldorf: 1' });
+  const text = renderControlConfig({
+    'gateway.host': '10.66.0.1',
+    'gateway.allow': ['10.66.0.0/24'],
+    'farm.name': 'Düsseldorf: 1',
+  });
   const before = renderControlConfig()
     .split('\n')
     .filter((line) => line.trim().startsWith('#'));
@@ -40,6 +44,7 @@ test('written settings keep the comments around them', () => {
   );
   assert.equal(parse(text).gateway.host, '10.66.0.1');
   assert.equal(parse(text).farm.name, 'Düsseldorf: 1');
+  assert.match(text, /^ {2}allow: \[ 10\.66\.0\.0\/24 \]$/m);
 });
 
 test('a flag wins over the environment, the environment over the file, the file over the default', () => {
