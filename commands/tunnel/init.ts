@@ -1,12 +1,12 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { paint } from '../../src/cli/paint.ts';
-import type { DnsRecord } from '../../src/setup/cloudflared.ts';
+import type { DnsRecord, NextStep } from '../../src/setup/cloudflared.ts';
 
 interface InitResult {
   readonly files: readonly { path: string; result: 'done' | 'already' }[];
   readonly dns: readonly DnsRecord[];
-  readonly next: readonly string[];
+  readonly next: readonly NextStep[];
   /** What nodes set to come this way; null when the tunnel leads to a machine's health endpoint. */
   readonly node: { readonly ORCHESTRATOR_URL: string } | null;
   readonly warnings: readonly string[];
@@ -33,8 +33,7 @@ export default class TunnelInit extends BaseCommand {
     }),
     service: Flags.string({
       helpValue: '<url>',
-      default: 'http://localhost:8088',
-      description: 'what answers there: scheme, host, port',
+      description: 'what answers there: scheme, host, port; default: the control plane of this machine',
     }),
     'machine-hostname': Flags.string({
       helpValue: '<name>',
@@ -63,7 +62,7 @@ export default class TunnelInit extends BaseCommand {
   async run(): Promise<InitResult> {
     const { flags } = await this.parse(TunnelInit);
     const [
-      { planTunnel, parseRoute, tunnelWarnings },
+      { planTunnel, parseRoute, tunnelWarnings, gatewayService },
       { runPlan, planText },
       { loadControlConfig },
       { flatrenderHome },
@@ -73,10 +72,12 @@ export default class TunnelInit extends BaseCommand {
       import('../../src/config/control-config.ts'),
       import('../../src/config/home.ts'),
     ]);
+    const config = loadControlConfig({ directory: flatrenderHome() });
+    const service = flags.service ?? gatewayService(config);
     const health = flags['machine-hostname'] ?? [];
     const plan = planTunnel({
       routes: [
-        { hostname: flags.hostname, service: flags.service },
+        { hostname: flags.hostname, service },
         ...health.map((hostname) => ({ hostname, service: 'http://localhost:7777' })),
         ...(flags.route ?? []).map(parseRoute),
       ],
@@ -92,14 +93,11 @@ export default class TunnelInit extends BaseCommand {
     );
     for (const { path, result } of files) this.print(`${result === 'already' ? 'already' : 'wrote'} ${path}`);
     const node = { ORCHESTRATOR_URL: `https://${flags.hostname}` };
-    const isControl = !/:7777$/.test(flags.service);
-    const warnings = isControl
-      ? tunnelWarnings(loadControlConfig({ directory: flatrenderHome() }), flags.hostname)
-      : [];
+    const isControl = !/:7777$/.test(service);
+    const warnings = isControl ? tunnelWarnings(config, flags.hostname) : [];
     this.note('next:');
-    for (const line of plan.next) this.note(`  ${line}`);
-    for (const { name, target, command } of plan.dns) {
-      this.note(`  ${command}   # DNS: ${name} CNAME ${target ?? '<id of the tunnel>.cfargotunnel.com'}`);
+    for (const { command, note } of plan.next) {
+      this.note(`  ${command}${note === null ? '' : paint('dim', `   # ${note}`, process.stderr)}`);
     }
     if (isControl) this.note(`nodes that come this way set ORCHESTRATOR_URL=${node.ORCHESTRATOR_URL}`);
     for (const warning of warnings) this.note(paint('warning', warning, process.stderr));

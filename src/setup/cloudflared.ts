@@ -1,6 +1,6 @@
 /** A Cloudflare Tunnel to this machine: the files to write, the names to create, and what to know about it. */
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { ControlConfig } from '../config/control-schema.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { packageRoot } from '../lib/paths.ts';
@@ -39,12 +39,18 @@ export interface DnsRecord {
   readonly command: string;
 }
 
+/** Something to type; `note` says what it is good for where the command does not. */
+export interface NextStep {
+  readonly command: string;
+  readonly note: string | null;
+}
+
 export interface TunnelPlan {
   /** Writes config.yml and the compose file. */
   readonly steps: readonly PlanStep[];
   readonly dns: readonly DnsRecord[];
   /** What to type next, in this order. */
-  readonly next: readonly string[];
+  readonly next: readonly NextStep[];
   readonly credentialsFile: string;
 }
 
@@ -64,27 +70,57 @@ export function planTunnel(options: TunnelOptions): TunnelPlan {
   const compose = join(directory, 'compose.yaml');
   const existing = existsSync(config) ? readFileSync(config, 'utf8') : null;
   const text = cloudflaredText(existing, { tunnel, credentialsFile, routes: options.routes }, config);
+  const dns = options.routes.map(({ hostname }) => ({
+    type: 'CNAME' as const,
+    name: hostname,
+    target: id === null ? null : `${id}.cfargotunnel.com`,
+    command: `cloudflared tunnel route dns ${word(tunnel)} ${hostname}`,
+  }));
+  const inCompose = options.routes.some(({ service }) => isServiceName(service));
+  const own: PlanStep = {
+    kind: 'write',
+    what: 'write the compose file',
+    path: compose,
+    text: composeText(credentialsFile),
+    mode: 0o644,
+  };
   return {
     steps: [
       { kind: 'directory', what: 'make the directory of the tunnel', path: directory },
       { kind: 'write', what: 'write the configuration of cloudflared', path: config, text, mode: 0o644 },
+      ...(inCompose ? [] : [own]),
+    ],
+    dns,
+    next: [
+      ...makeCredentials(tunnel, credentialsFile),
+      ...dns.map(({ name, target, command }) => ({
+        command,
+        note: `DNS: ${name} CNAME ${target ?? '<id of the tunnel>.cfargotunnel.com'}`,
+      })),
+      ...(inCompose ? [] : [{ command: `cloudflared tunnel --config ${word(config)} run`, note: null }]),
       {
-        kind: 'write',
-        what: 'write the compose file',
-        path: compose,
-        text: composeText(credentialsFile),
-        mode: 0o644,
+        command: `sudo chown 65532 ${word(credentialsFile)} && docker compose ${
+          inCompose ? '--profile tunnel up -d' : `-f ${word(compose)} up -d`
+        }`,
+        note: inCompose ? 'the file whose services it leads to' : 'instead, as a container',
       },
     ],
-    dns: options.routes.map(({ hostname }) => ({
-      type: 'CNAME',
-      name: hostname,
-      target: id === null ? null : `${id}.cfargotunnel.com`,
-      command: `cloudflared tunnel route dns ${word(tunnel)} ${hostname}`,
-    })),
-    next: nextSteps({ ...options, credentialsFile }, config, compose),
     credentialsFile,
   };
+}
+
+/** A bare name is a service of a compose file: only a cloudflared in that file reaches it. */
+function isServiceName(service: string): boolean {
+  const host = /^[a-z+]+:\/\/([^:/]+)/.exec(service)?.[1] ?? 'localhost';
+  return host !== 'localhost' && /^[a-z][a-z0-9_-]*$/.test(host);
+}
+
+/** The default of `--service`: where this control plane listens, as programs of this machine reach it. */
+export function gatewayService({ gateway }: ControlConfig): string {
+  const { host, port, tls } = gateway;
+  const isLocal = /^(0\.0\.0\.0|127\.0\.0\.1|::1?|localhost)$/.test(host);
+  const name = isLocal ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return `${tls === null ? 'http' : 'https'}://${name}:${port}`;
 }
 
 /** `host=service` of the command line. USAGE when it is something else. */
@@ -104,6 +140,11 @@ export function tunnelWarnings({ gateway, objects }: ControlConfig, hostname: st
   const files = objects.publicUrl ?? gateway.publicUrl;
   const isElsewhere = files !== null && new URL(files).hostname !== hostname;
   return [
+    ...(gateway.tls === null
+      ? []
+      : [
+          'gateway.tls is set: give cloudflared the authority of its certificate (originRequest.caPool and originServerName in config.yml), unless it is a public one',
+        ]),
     ...(isElsewhere || objects.publicUrl !== null
       ? []
       : [
@@ -176,23 +217,14 @@ function quoted(text: string): string {
   return /^[\w./:-]+$/.test(escaped) ? escaped : JSON.stringify(escaped);
 }
 
-function nextSteps(
-  { tunnel, credentialsFile }: { readonly tunnel: string; readonly credentialsFile: string },
-  config: string,
-  compose: string,
-): string[] {
-  const create = existsSync(credentialsFile)
-    ? []
-    : UUID.test(tunnel)
-      ? [`cp ~/.cloudflared/${basename(`${tunnel}.json`)} ${word(credentialsFile)}`]
-      : [
-          'cloudflared tunnel login',
-          `cloudflared tunnel create --credentials-file ${word(credentialsFile)} ${word(tunnel)}`,
-        ];
+function makeCredentials(tunnel: string, credentialsFile: string): NextStep[] {
+  if (existsSync(credentialsFile)) return [];
+  if (UUID.test(tunnel))
+    return [{ command: `cp ~/.cloudflared/${tunnel}.json ${word(credentialsFile)}`, note: null }];
+  const create = `cloudflared tunnel create --credentials-file ${word(credentialsFile)} ${word(tunnel)}`;
   return [
-    ...create,
-    `cloudflared tunnel --config ${word(config)} run`,
-    `sudo chown 65532 ${word(credentialsFile)} && docker compose -f ${word(compose)} up -d`,
+    { command: 'cloudflared tunnel login', note: null },
+    { command: create, note: null },
   ];
 }
 

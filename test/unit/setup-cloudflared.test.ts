@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
@@ -9,6 +9,7 @@ import { defaultControlConfig } from '../../src/config/control-config.ts';
 import { runPlan } from '../../src/lib/plan.ts';
 import {
   CLOUDFLARE_ANSWER_SECONDS,
+  gatewayService,
   parseRoute,
   planTunnel,
   type TunnelOptions,
@@ -72,21 +73,31 @@ test('the plan is a config.yml, a compose file, the DNS records and what to type
       ['render-desktop.example.com', `${ID}.cfargotunnel.com`],
     ],
   );
-  assert.deepEqual(plan.next, [
-    `cp ~/.cloudflared/${ID}.json ${credentials}`,
-    `cloudflared tunnel --config ${join(directory, 'config.yml')} run`,
-    `sudo chown 65532 ${credentials} && docker compose -f ${join(directory, 'compose.yaml')} up -d`,
-  ]);
+  assert.deepEqual(
+    plan.next.map(({ command }) => command),
+    [
+      `cp ~/.cloudflared/${ID}.json ${credentials}`,
+      `cloudflared tunnel route dns ${ID} render.example.com`,
+      `cloudflared tunnel route dns ${ID} render-desktop.example.com`,
+      `cloudflared tunnel --config ${join(directory, 'config.yml')} run`,
+      `sudo chown 65532 ${credentials} && docker compose -f ${join(directory, 'compose.yaml')} up -d`,
+    ],
+  );
 });
 
 test('the id of a named tunnel is in its credentials; without them the record waits for it', async (context) => {
   const directory = directoryOf(context);
   const options = { routes: [RENDER], tunnel: 'flatrender', directory };
   assert.equal(planTunnel(options).dns[0]?.target, null);
-  assert.deepEqual(planTunnel(options).next.slice(0, 2), [
-    'cloudflared tunnel login',
-    `cloudflared tunnel create --credentials-file ${join(directory, 'flatrender.json')} flatrender`,
-  ]);
+  assert.deepEqual(
+    planTunnel(options)
+      .next.slice(0, 2)
+      .map(({ command }) => command),
+    [
+      'cloudflared tunnel login',
+      `cloudflared tunnel create --credentials-file ${join(directory, 'flatrender.json')} flatrender`,
+    ],
+  );
   writeFileSync(
     join(directory, 'flatrender.json'),
     JSON.stringify({ AccountTag: 'a', TunnelSecret: 's', TunnelID: ID }),
@@ -238,6 +249,32 @@ test('a control plane that sends nodes elsewhere for files, or through the tunne
   );
   const files = { ...mesh, objects: { ...config.objects, publicUrl: 'https://files.example.com' } };
   assert.deepEqual(tunnelWarnings(files, name), []);
+});
+
+test('a service of a compose file is reached by the cloudflared of that file only', (context) => {
+  const directory = directoryOf(context);
+  const plan = planTunnel({
+    routes: [{ ...RENDER, service: 'http://control:8088' }],
+    tunnel: 'flatrender',
+    directory,
+  });
+  assert.deepEqual(
+    plan.steps.map((step) => ('path' in step ? basename(step.path) : '')),
+    [basename(directory), 'config.yml'],
+  );
+  assert.equal(
+    plan.next.at(-1)?.command,
+    `sudo chown 65532 ${join(directory, 'flatrender.json')} && docker compose --profile tunnel up -d`,
+  );
+});
+
+test('the tunnel leads to where this control plane listens', () => {
+  const config = defaultControlConfig();
+  const at = (gateway: object) => gatewayService({ ...config, gateway: { ...config.gateway, ...gateway } });
+  assert.equal(at({}), 'http://localhost:8088');
+  assert.equal(at({ host: '0.0.0.0', port: 9000 }), 'http://localhost:9000');
+  assert.equal(at({ host: '10.66.0.1' }), 'http://10.66.0.1:8088');
+  assert.equal(at({ host: 'fd00::1', tls: { cert: 'c', key: 'k' } }), 'https://[fd00::1]:8088');
 });
 
 test('everything that waits is answered before Cloudflare gives up', () => {
