@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { Agent, request } from 'undici';
 import { localCertificate } from '../helpers/certificate.ts';
-import { runCli, startCli } from '../helpers/cli.ts';
+import { runCli, runCliJson, startCli } from '../helpers/cli.ts';
 import { type CloudflareStandIn, startCloudflareStandIn } from '../helpers/cloudflare-stand-in.ts';
 import { startTestControl } from '../helpers/control.ts';
 import { type Farm, mockTemplate, startFarm } from '../helpers/farm.ts';
@@ -129,6 +129,16 @@ test('an upload that the tunnel refuses is told with its size and the setting; w
   assert.match(refused.stderr, /HTTP 413/);
   assert.match(refused.stderr, /hint: .*objects\.publicUrl/);
 
+  const doctor = async () => {
+    const { json } = await runCliJson<{ checks: { name: string; status: string; message: string }[] }>(
+      ['doctor'],
+      cli,
+    );
+    const { status, message } = json.checks.find(({ name }) => name === 'uploads') ?? {};
+    return `${status} ${message}`;
+  };
+  assert.match(await doctor(), /^warning files pass Cloudflare at https:\/\/localhost:\d+: .* over 100 MB/);
+
   await farm.control().stop();
   const file = join(farm.home, '.flatrender', 'flatrender.yaml');
   const yaml = await readFile(file, 'utf8');
@@ -140,6 +150,7 @@ test('an upload that the tunnel refuses is told with its size and the setting; w
   await untilJob(farm, jobs[0]?.id ?? '', ({ state }) => state === 'succeeded');
   const through = tunnel.passed.filter(({ path, status }) => path.startsWith('/objects/') && status === 200);
   assert.deepEqual(through, [], 'files went past the tunnel');
+  assert.match(await doctor(), /^ok files reach the control plane directly/);
 });
 
 test('a hostname of its own leads to the health of a machine', async (t) => {
