@@ -9,6 +9,8 @@ import { FlatrenderError } from '../../lib/errors.ts';
 import type { HealthAnswer } from '../../protocol/tokens.ts';
 import { formatBytes } from '../output.ts';
 import type { Check, Finding } from './checks.ts';
+import { meshChecks } from './mesh-checks.ts';
+import { meshFacts } from './mesh-facts.ts';
 
 /** Outputs of a day may be this much; below it a busy farm stops within hours. */
 const OBJECTS_WARNING_BYTES = 20e9;
@@ -24,24 +26,32 @@ export interface ControlOptions {
 /** The checks of a control plane whose state directory is on this machine. */
 export function controlChecks(options: ControlOptions): readonly Check[] {
   const { directory } = options;
-  let config: ControlConfig | null = null;
-  const withConfig = (run: (config: ControlConfig) => Promise<Finding | readonly Finding[]>) => async () =>
-    config === null
-      ? ({ status: 'skipped', message: 'needs a configuration that is valid' } as const)
-      : await run(config);
-  return [
-    {
-      name: 'configuration',
-      run: async () => {
-        config = loadControlConfig({ directory });
-        loadFarmSecret(directory);
-        return { status: 'ok', message: `${directory}: flatrender.yaml and farm secret` };
-      },
+  const config = configOf(directory);
+  const configuration: Check = {
+    name: 'configuration',
+    run: async () => {
+      if (config instanceof FlatrenderError) throw config;
+      loadFarmSecret(directory);
+      return { status: 'ok', message: `${directory}: flatrender.yaml and farm secret` };
     },
-    { name: 'gateway', run: withConfig((found) => checkGateway(found, options)) },
-    { name: 'exposure', run: withConfig(async (found) => checkExposure(found)) },
-    { name: 'objects', run: withConfig((found) => checkObjects(found, directory)) },
+  };
+  if (config instanceof FlatrenderError) return [configuration];
+  return [
+    configuration,
+    ...meshChecks(meshFacts(config, options.signal), config),
+    { name: 'gateway', run: () => checkGateway(config, options) },
+    { name: 'exposure', run: async () => checkExposure(config) },
+    { name: 'objects', run: () => checkObjects(config, directory) },
   ];
+}
+
+function configOf(directory: string): ControlConfig | FlatrenderError {
+  try {
+    return loadControlConfig({ directory });
+  } catch (error) {
+    if (error instanceof FlatrenderError) return error;
+    throw error;
+  }
 }
 
 async function checkGateway({ gateway }: ControlConfig, options: ControlOptions): Promise<Finding> {
