@@ -13,11 +13,24 @@ import {
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { FlatrenderError } from '../lib/errors.ts';
+import { machinePaths } from './machine-paths.ts';
 
 /** The state directory: $FLATRENDER_HOME, or `.flatrender` in the home directory; absolute. Not created. */
 export function flatrenderHome(env: NodeJS.ProcessEnv = process.env): string {
   const given = env.FLATRENDER_HOME;
   return given ? resolve(given) : join(homedir(), '.flatrender');
+}
+
+/**
+ * The state directory of this machine's control plane: $FLATRENDER_HOME, or the one in the home directory, or, when that
+ * has no control plane and a service was installed, the service's.
+ */
+export function controlHome(env: NodeJS.ProcessEnv = process.env): string {
+  const own = flatrenderHome(env);
+  if (env.FLATRENDER_HOME || process.platform !== 'linux' || existsSync(homePaths(own).config)) return own;
+  const { stateDir } = machinePaths('linux', 'control', '');
+  // Others than root and the service do not see into it.
+  return existsSync(homePaths(stateDir).config) ? stateDir : own;
 }
 
 /** Where each thing of a state directory is. */
