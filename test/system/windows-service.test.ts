@@ -1,0 +1,212 @@
+/** The archive for Windows on a Windows of its own: unpacked, installed as a service, put to work, changed, removed. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setEnvLines } from '../../src/config/agent-env.ts';
+import { probeMedia } from '../../src/media/probe.ts';
+import type { JobView } from '../../src/protocol/jobs.ts';
+import type { NodeView } from '../../src/protocol/nodes.ts';
+import { writeProject } from '../after-effects/project-file.ts';
+import { FONT, GREETING, greetingManifest, greetingProject } from '../helpers/after-effects.ts';
+import { type Farm, freePort, mockTemplate, startFarm } from '../helpers/farm.ts';
+import { jobView, untilJob } from '../helpers/farm-jobs.ts';
+import {
+  addEncoder,
+  installAfterEffects,
+  SERVICE,
+  unpackRelease,
+  type WindowsNode,
+  writeSettings,
+} from '../helpers/windows-node.ts';
+import { openWine, type Wine, wineSkip } from '../helpers/wine.ts';
+
+const skip = await wineSkip();
+const TITLE_CARD = join(import.meta.dirname, '../../templates/video/title-card');
+const FONT_NAME = 'Inter-Medium';
+
+interface Downloaded {
+  readonly files: readonly { readonly path: string }[];
+}
+
+interface Submitted {
+  readonly jobs: readonly JobView[];
+}
+
+test('flatrender.exe works as a Windows service', { skip, timeout: 280_000 }, async (t) => {
+  await using farm = await startFarm();
+  await using wine = await openWine();
+  const node = await unpackRelease(wine, 'Flat Render (64 bit)', await freePort());
+  await programs(t, node);
+  await t.test('what Windows is to start says so when somebody else starts it', async () => {
+    // Wine takes 10 s to find out, and ends a service of this name meanwhile.
+    const byHand = node.flatrender(['agent', 'run', '--service']);
+    await addEncoder(node);
+    await installAfterEffects(wine, FONT, FONT_NAME);
+    const { exitCode, stderr } = await byHand;
+    assert.equal(exitCode, 2);
+    assert.match(stderr, /--service is for Windows.*\n.*flatrender agent run/);
+  });
+  await writeSettings(farm, node, 'win-1', { AE_FIRST_FRAME_SECONDS: '60' });
+  await service(t, farm, wine, node);
+});
+
+/** What works without a farm. */
+async function programs(t: TestContext, node: WindowsNode): Promise<void> {
+  await t.test('it says its version, checks the machine and templates, and names what is wrong', async () => {
+    const { stdout, stderr } = await node.flatrender(['--version']);
+    assert.match(stdout, /^flatrender\/\S+ win32-x64 node-v26/);
+    assert.equal(stderr, '');
+    assert.match((await node.flatrender(['--help'])).stdout, /USAGE\n {2}\$ flatrender \[COMMAND\]/);
+    const doctor = await node.flatrender(['doctor']);
+    assert.match(doctor.stdout, /encoder\s+no video encoder/);
+    assert.match(
+      (await node.flatrender(['template', 'validate', 'templates\\video\\title-card'])).stdout,
+      /^ok /,
+    );
+    const run = await node.flatrender(['agent', 'run']);
+    assert.equal(run.exitCode, 2);
+    assert.match(run.stderr, /NODE_ID is not set .*Program Files\\Flat Render \(64 bit\)/);
+  });
+}
+
+async function service(t: TestContext, farm: Farm, wine: Wine, node: WindowsNode): Promise<void> {
+  const sc = async (...args: string[]): Promise<void> => {
+    const { exitCode, stdout } = await wine.run('sc', args);
+    assert.equal(exitCode, 0, `sc ${args.join(' ')}: ${stdout}`);
+  };
+
+  await t.test('it is installed and runs, with its log and state beside it', async () => {
+    const program = wine.windowsPath(join(node.directory, 'flatrender.exe'));
+    await sc('create', SERVICE, 'binPath=', `"${program}" agent run --service`, 'start=', 'auto');
+    const began = performance.now();
+    await sc('start', SERVICE);
+    await node.untilService('RUNNING');
+    t.diagnostic(`service start → healthy: ${Math.round(performance.now() - began)} ms`);
+    assert.ok(existsSync(join(node.directory, 'state', 'agent', 'win-1')));
+    const events = (await node.log()).map(({ event }) => event);
+    assert.ok(events.includes('service.running') || events.includes('agent.registered'));
+  });
+
+  await t.test('it renders: test pictures, Lottie, and After Effects', async (t) => {
+    await farm.pushTemplate(mockTemplate('quick', 0));
+    await farm.run(['template', 'push', TITLE_CARD]);
+    await pushGreeting(farm);
+    const made = { quick: 10, 'title-card': 150, greeting: GREETING.frames };
+    for (const [template, frames] of Object.entries(made)) {
+      await t.test(template, async (t) => {
+        const { jobs } = await farm.run<Submitted>(['job', 'submit', '-t', template]);
+        const id = jobs[0]?.id ?? '';
+        const job = await untilJob(farm, id, ({ endedAt }) => endedAt !== null, 45_000).catch(
+          async (error) => {
+            t.diagnostic(`${await tellAll(farm, wine, node, id)}`);
+            throw error;
+          },
+        );
+        if (job.state !== 'succeeded') t.diagnostic(await tellAll(farm, wine, node, id));
+        assert.deepEqual([job.state, job.tasks?.[0]?.failures], ['succeeded', 0]);
+        assert.equal(job.tasks?.[0]?.result?.mock, undefined);
+        const [file] = (await farm.run<Downloaded>(['job', 'download', id, '-o', farm.home])).files;
+        const { frames: found, damage } = await probeMedia(file?.path ?? '', { ffmpegPath: '' });
+        assert.deepEqual([found, damage], [frames, []]);
+      });
+    }
+    assert.deepEqual(wine.processes(/aerender|AfterFX/i), [], 'After Effects has ended');
+  });
+
+  await t.test('a stop hands the render back at once, and a start takes it up again', async () => {
+    await farm.pushTemplate(mockTemplate('slow', 60));
+    const { jobs } = await farm.run<Submitted>(['job', 'submit', '-t', 'slow']);
+    const id = jobs[0]?.id ?? '';
+    await untilJob(farm, id, (job) => (job.tasks?.[0]?.frame ?? 0) > 3);
+    await sc('stop', SERVICE);
+    assert.equal(await node.serviceState(), 'STOP_PENDING', 'it has a moment to finish');
+    await node.untilService('STOPPED', 25_000);
+    const [task] = (await jobView(farm, id)).tasks ?? [];
+    assert.equal(task?.state, 'queued');
+    assert.deepEqual(
+      task?.attempts?.map(({ outcome }) => outcome),
+      ['interrupted'],
+    );
+    assert.equal(task?.failures, 0);
+    assert.deepEqual(wine.processes(/flatrender\.exe/), []);
+    assert.ok(
+      (await node.log()).some(({ event, exitCode }) => event === 'service.stopped' && exitCode === 0),
+    );
+
+    await sc('start', SERVICE);
+    await node.untilService('RUNNING');
+    await untilJob(farm, id, (job) => job.tasks?.[0]?.epoch === 2 && (job.tasks[0].frame ?? 0) > 3);
+    await farm.run(['job', 'cancel', id]);
+  });
+
+  await t.test('when it is killed, what it started is gone as well', async () => {
+    assert.equal(wine.kill(/flatrender\.exe agent run --service/), 1);
+    await node.untilService('STOPPED');
+    await untilNone(wine, /flatrender\.exe/);
+  });
+
+  await t.test('settings that are wrong end it with an exit code and a line in its log', async () => {
+    const file = join(node.directory, 'agent.env');
+    const right = await readFile(file, 'utf8');
+    await writeFile(file, setEnvLines(right, { MAX_CONCURRENT_JOBS: 'many' }));
+    await sc('start', SERVICE);
+    await node.untilService('STOPPED');
+    const failed = (await node.log()).findLast(({ event }) => event === 'service.failed');
+    assert.match(JSON.stringify(failed), /MAX_CONCURRENT_JOBS.*many.*is not valid/);
+    const { stdout } = await wine.run('sc', ['query', SERVICE]);
+    assert.match(stdout, /WIN32_EXIT_CODE\s*: 1066[\s\S]*SERVICE_EXIT_CODE\s*: 2\b/);
+    await writeFile(file, setEnvLines(right, { MAX_CONCURRENT_JOBS: '3' }));
+  });
+
+  await t.test(
+    'it runs while the control plane is away, with its new settings once that is back',
+    async () => {
+      await farm.control().stop();
+      await sc('start', SERVICE);
+      await node.untilService('RUNNING');
+      await farm.startControl();
+      const giveUpAt = performance.now() + 30_000;
+      let slots: unknown;
+      while (slots !== 3 && performance.now() < giveUpAt) {
+        const { body } = await farm.client.call('GET', '/v1/nodes/win-1');
+        slots = (body as unknown as NodeView).capabilities?.maxConcurrentJobs;
+      }
+      assert.equal(slots, 3);
+    },
+  );
+
+  await t.test('removed, it leaves no process and no service', async () => {
+    await sc('stop', SERVICE);
+    await node.untilService('STOPPED', 25_000);
+    await sc('delete', SERVICE);
+    await node.untilService(null);
+    assert.deepEqual(wine.processes(/flatrender\.exe/), []);
+  });
+}
+
+/** What there is to know about a job that did not go well. */
+async function tellAll(farm: Farm, wine: Wine, node: WindowsNode, id: string): Promise<string> {
+  const { lines } = await farm.run<{ lines: { line: string }[] }>(['job', 'logs', id]);
+  const log = (await node.log()).slice(-30).map((line) => JSON.stringify(line));
+  return [...lines.map(({ line }) => line), ...log, ...wine.processes(/\.exe/)].join('\n');
+}
+
+async function pushGreeting(farm: Farm): Promise<void> {
+  const directory = join(farm.home, 'greeting');
+  await mkdir(directory);
+  writeProject(join(directory, 'project.aep'), greetingProject(directory));
+  const manifest = { schema: 1, name: 'greeting', version: '1.0.0', ...greetingManifest() };
+  // YAML takes JSON as it is.
+  await writeFile(join(directory, 'template.yaml'), JSON.stringify(manifest));
+  await farm.run(['template', 'push', directory]);
+}
+
+async function untilNone(wine: Wine, pattern: RegExp): Promise<void> {
+  const giveUpAt = performance.now() + 10_000;
+  while (wine.processes(pattern).length > 0) {
+    assert.ok(performance.now() < giveUpAt, `still there: ${wine.processes(pattern).join(', ')}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
