@@ -128,11 +128,16 @@ async function uploadOutput(entry: OutputEntry, task: ActiveTask, options: Deliv
       });
       return place.key;
     } catch (error) {
-      if (task.signal.aborted || tries >= UPLOAD_TRIES) throw error;
+      if (task.signal.aborted || tries >= UPLOAD_TRIES || isTooLarge(error)) throw error;
       logger.warn('upload.failed', { taskId, epoch, error });
       await options.pause(retryDelay(tries, error), task.signal);
     }
   }
+}
+
+/** A limit of the way there is not lifted by asking again; another node may have another way. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof FlatrenderError && error.details?.status === 413;
 }
 
 async function deliverFailure(

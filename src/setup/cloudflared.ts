@@ -54,7 +54,7 @@ export interface TunnelPlan {
   readonly credentialsFile: string;
 }
 
-/** Works out the plan; nothing is written. USAGE and CONFIG_INVALID name the value that is wrong. */
+/** Works out the plan; nothing is written. Containers get to localhost of the machine on Linux only. USAGE and CONFIG_INVALID name the value that is wrong. */
 export function planTunnel(options: TunnelOptions): TunnelPlan {
   checkRoutes(options.routes);
   const { tunnel } = options;
@@ -98,12 +98,16 @@ export function planTunnel(options: TunnelOptions): TunnelPlan {
         note: `DNS: ${name} CNAME ${target ?? '<id of the tunnel>.cfargotunnel.com'}`,
       })),
       ...(inCompose ? [] : [{ command: `cloudflared tunnel --config ${word(config)} run`, note: null }]),
-      {
-        command: `sudo chown 65532 ${word(credentialsFile)} && docker compose ${
-          inCompose ? '--profile tunnel up -d' : `-f ${word(compose)} up -d`
-        }`,
-        note: inCompose ? 'the file whose services it leads to' : 'instead, as a container',
-      },
+      ...(process.platform === 'linux'
+        ? [
+            {
+              command: `sudo chown 65532 ${word(credentialsFile)} && docker compose ${
+                inCompose ? '--profile tunnel up -d' : `-f ${word(compose)} up -d`
+              }`,
+              note: inCompose ? 'the file whose services it leads to' : 'instead, as a container',
+            },
+          ]
+        : []),
     ],
     credentialsFile,
   };

@@ -9,7 +9,7 @@ import { localCertificate } from '../helpers/certificate.ts';
 import { runCli, runCliJson, startCli } from '../helpers/cli.ts';
 import { type CloudflareStandIn, startCloudflareStandIn } from '../helpers/cloudflare-stand-in.ts';
 import { startTestControl } from '../helpers/control.ts';
-import { type Farm, mockTemplate, startFarm } from '../helpers/farm.ts';
+import { type AgentProcess, type Farm, mockTemplate, startFarm } from '../helpers/farm.ts';
 import { untilJob } from '../helpers/farm-jobs.ts';
 
 interface TunnelFarm {
@@ -30,6 +30,13 @@ async function setUp(t: TestContext, settings: Record<string, unknown> = {}): Pr
   const file = join(farm.home, 'ca.pem');
   await writeFile(file, certificate.cert);
   return { farm, tunnel, env: { ORCHESTRATOR_URL: tunnel.url, NODE_EXTRA_CA_CERTS: file } };
+}
+
+/** A node that has registered through the tunnel. */
+async function startNode(farm: Farm, env: Record<string, string>): Promise<AgentProcess> {
+  const agent = await farm.startAgent('studio-1', env);
+  await agent.waitFor(/is ready for work/);
+  return agent;
 }
 
 /** `METHOD /path` of what came by, ids and keys left out; each once. */
@@ -53,7 +60,7 @@ async function waitFor(what: string, isThere: () => boolean): Promise<void> {
 
 test('an agent, a terminal and an event stream work through a tunnel; nothing goes past it', async (t) => {
   const { farm, tunnel, env } = await setUp(t);
-  const agent = await farm.startAgent('studio-1', env);
+  const agent = await startNode(farm, env);
   const cli = { home: farm.home, env: { ...env, FLATRENDER_URL: tunnel.url, FLATRENDER_TOKEN: farm.token } };
   const dir = join(farm.home, 'template');
   await mkdir(dir);
@@ -94,7 +101,7 @@ test('an agent, a terminal and an event stream work through a tunnel; nothing go
 test('a claim that waits behind the tunnel is answered by the next job, and is never cut', async (t) => {
   const { farm, tunnel, env } = await setUp(t, { 'agents.claimWaitSeconds': 20 });
   await farm.pushTemplate(mockTemplate('card', 0));
-  await farm.startAgent('studio-1', env);
+  await startNode(farm, env);
   const claims = () => tunnel.passed.filter(({ path }) => path === '/v1/agent/claim');
   await waitFor('a claim that waits', () => claims().some(({ status }) => status === null));
   const [waiting] = claims();
@@ -108,7 +115,7 @@ test('requests that the tunnel gives up on (524) are made again, and the job is 
   const { farm, tunnel, env } = await setUp(t, { 'agents.claimWaitSeconds': 20 });
   tunnel.limits = { ...tunnel.limits, answerMs: 300 };
   await farm.pushTemplate(mockTemplate('card', 0));
-  await farm.startAgent('studio-1', env);
+  await startNode(farm, env);
   await waitFor('a claim that was given up', () => tunnel.passed.some(({ status }) => status === 524));
   const { jobs } = await farm.run<{ jobs: { id: string }[] }>(['job', 'submit', '-t', 'card']);
   await untilJob(farm, jobs[0]?.id ?? '', ({ state }) => state === 'succeeded');
@@ -116,7 +123,7 @@ test('requests that the tunnel gives up on (524) are made again, and the job is 
 
 test('an upload that the tunnel refuses is told with its size and the setting; with objects.publicUrl it goes past', async (t) => {
   const { farm, tunnel, env } = await setUp(t);
-  await farm.startAgent('studio-1', env);
+  await startNode(farm, env);
   const cli = { home: farm.home, env: { ...env, FLATRENDER_URL: tunnel.url, FLATRENDER_TOKEN: farm.token } };
   const dir = join(farm.home, 'template');
   await mkdir(dir);
@@ -153,9 +160,36 @@ test('an upload that the tunnel refuses is told with its size and the setting; w
   assert.match(await doctor(), /^ok files reach the control plane directly/);
 });
 
+test('an output that the tunnel refuses fails the job with the reason, and is not sent again and again', async (t) => {
+  const { farm, tunnel, env } = await setUp(t);
+  const files = mockTemplate('card', 0);
+  const large = files['template.yaml']?.replace('width: 64, height: 64', 'width: 1280, height: 720');
+  await farm.pushTemplate({ ...files, 'template.yaml': large ?? '' });
+  await startNode(farm, env);
+  // More than a report has, less than a video.
+  tunnel.limits = { ...tunnel.limits, uploadBytes: 2000 };
+  const { jobs } = await farm.run<{ jobs: { id: string }[] }>(['job', 'submit', '-t', 'card']);
+  const job = await untilJob(
+    farm,
+    jobs[0]?.id ?? '',
+    ({ state }) => state === 'failed' || state === 'succeeded',
+  );
+  const error = job.tasks?.[0]?.error;
+  assert.equal(error?.code, 'TRANSFER_FAILED');
+  assert.match(
+    error?.message ?? '',
+    /^cannot upload https:\/\/localhost:\d+\/objects\/outputs\/.*: HTTP 413/,
+  );
+  assert.match(error?.hint ?? '', /objects\.publicUrl/);
+  const uploads = tunnel.passed.filter(
+    ({ method, path }) => method === 'PUT' && path.startsWith('/objects/'),
+  );
+  assert.equal(uploads.length, 3, 'once an attempt: another node could have another way');
+});
+
 test('a hostname of its own leads to the health of a machine', async (t) => {
   const { farm, env } = await setUp(t);
-  const agent = await farm.startAgent('studio-1', env);
+  const agent = await startNode(farm, env);
   const certificate = localCertificate();
   await using machine = await startCloudflareStandIn(new URL(agent.healthUrl).origin, certificate);
   const { statusCode, body } = await request(`${machine.url}/api/health`, {
