@@ -1,15 +1,13 @@
 /** Puts a control plane together, and takes it apart again. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type ControlConfig, resolveInHome } from '../config/control-config.ts';
 import { loadFarmSecret } from '../config/home.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import { packageRoot } from '../lib/paths.ts';
+import { packageVersion } from '../lib/paths.ts';
 import type { Mesh } from '../mesh/mesh.ts';
 import { createFsObjectStore } from '../objects/fs.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
@@ -199,7 +197,7 @@ function assemble({ config, logger, clock, farmSecret, store, objects, mesh }: P
     enrolment: new Enrolment({ store, registry, clock, logger, farmSecret, farm: config.farm.name, mesh }),
     metrics,
     webhooks: new Webhooks({ farmSecret, allowPrivate, timeoutMs: timeoutSeconds * 1000, clock, logger }),
-    version: versionOfProgram(),
+    version: packageVersion(),
     startedAt: clock.now(),
   };
   return control;
@@ -260,8 +258,4 @@ export function localUrl({ gateway }: ControlConfig, port: number = gateway.port
   const shown =
     host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
   return `${tls === null ? 'http' : 'https'}://${shown}:${port}`;
-}
-
-function versionOfProgram(): string {
-  return String(JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')).version);
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { isSea } from 'node:sea';
+import { getAsset, isSea } from 'node:sea';
 
 let found: string | undefined;
 
@@ -14,6 +14,14 @@ let found: string | undefined;
 export function packageRoot(): string {
   found ??= isSea() ? dirname(process.execPath) : findUp(import.meta.dirname);
   return found;
+}
+
+/** Version of flatrender; that of the single executable is in it. */
+export function packageVersion(): string {
+  const text = isSea()
+    ? getAsset('package.json', 'utf8')
+    : readFileSync(join(packageRoot(), 'package.json'), 'utf8');
+  return String(JSON.parse(text).version);
 }
 
 function findUp(start: string): string {
