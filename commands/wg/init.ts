@@ -39,6 +39,7 @@ export default class WgInit extends MeshCommand {
       if (flags['dry-run']) return false;
       throw error;
     });
+    if (!flags['dry-run']) await requireTools(this.signal);
     const { steps, file, existed, ...server } = planMesh({
       ...this.place,
       endpoint: flags.endpoint,
@@ -68,5 +69,24 @@ export default class WgInit extends MeshCommand {
       this.note('next: flatrender control init --mesh, then flatrender node add NAME');
     }
     return { ...answer, result: existed ? (isChanged ? 'changed' : 'already') : 'created' };
+  }
+}
+
+/** wg-quick without nft would take the interface down again, with a message that nobody understands. */
+async function requireTools(signal: AbortSignal): Promise<void> {
+  const [{ run }, { FlatrenderError }] = await Promise.all([
+    import('../../src/lib/exec.ts'),
+    import('../../src/lib/errors.ts'),
+  ]);
+  for (const [program, version] of [
+    ['wg', '--version'],
+    ['nft', '--version'],
+  ] as const) {
+    await run(program, [version], { signal, anyExitCode: true, timeoutMs: 10_000 }).catch((cause) => {
+      throw new FlatrenderError('PROGRAM_MISSING', `${program} is not on this machine`, {
+        cause,
+        hint: 'install WireGuard and nftables, e.g. apt install wireguard-tools nftables',
+      });
+    });
   }
 }

@@ -59,7 +59,9 @@ export function planMesh(options: InitMeshOptions): MeshPlan {
   }
   const file = join(directory, `${device}.conf`);
   const firewallFile = join(directory, `flatrender-${device}.nft`);
-  const server = existsSync(file) ? changedServer(options, file) : newServer(options, firewallFile);
+  const server = existsSync(file)
+    ? changedServer(options, file, firewallFile)
+    : newServer(options, firewallFile);
   const { text, before, ...mesh } = server;
   const steps: PlanStep[] = [
     { kind: 'directory', path: directory, mode: 0o700, what: 'make the directory of WireGuard' },
@@ -81,7 +83,7 @@ export function planMesh(options: InitMeshOptions): MeshPlan {
           ? 'write the server’s keys and settings'
           : 'keep keys and peers, set where nodes dial',
     },
-    ...upSteps(options, file),
+    ...upSteps(options, file, firewallFile),
   ];
   return { ...mesh, steps, file, existed: before !== null };
 }
@@ -114,7 +116,7 @@ function newServer(options: InitMeshOptions, firewallFile: string): Server {
   };
 }
 
-function changedServer(options: InitMeshOptions, file: string): Server {
+function changedServer(options: InitMeshOptions, file: string, firewallFile: string): Server {
   const before = readFileSync(file, 'utf8');
   const config = parseWgConfig(before, file);
   const wanted = options.network === undefined ? null : parseNetwork(options.network, '--network').text;
@@ -139,7 +141,10 @@ function changedServer(options: InitMeshOptions, file: string): Server {
   const endpoint = endpointOf(options.endpoint, config.listenPort) ?? config.endpoint?.text ?? null;
   const isSame = endpoint === (config.endpoint?.text ?? null);
   return {
-    text: isSame || endpoint === null ? before : setEndpointText(config, endpoint),
+    text: withFirewall(
+      isSame || endpoint === null ? before : setEndpointText(config, endpoint),
+      firewallFile,
+    ),
     before,
     publicKey: config.publicKey,
     address: config.address,
@@ -162,26 +167,44 @@ function endpointOf(given: string | undefined, port: number): string | null {
   });
 }
 
-function upSteps({ interface: device, hasSystemd, isUp }: InitMeshOptions, file: string): PlanStep[] {
+/** A file that somebody made by hand, or an older one, loads the firewall from now on as well. */
+function withFirewall(text: string, firewallFile: string): string {
+  if (text.includes(firewallFile)) return text;
+  const lines = text.split('\n');
+  const at = lines.findIndex((line) => /^\s*ListenPort\s*=/i.test(line));
+  lines.splice(
+    at + 1,
+    0,
+    `PostUp = nft -f ${firewallFile}`,
+    'PreDown = nft delete table inet flatrender_mesh || true',
+  );
+  return lines.join('\n');
+}
+
+function upSteps(
+  { interface: device, hasSystemd, isUp }: InitMeshOptions,
+  file: string,
+  firewallFile: string,
+): PlanStep[] {
+  const steps: PlanStep[] = [];
   if (hasSystemd) {
-    return [
-      {
-        kind: 'run',
-        file: 'systemctl',
-        args: ['enable', '--now', `wg-quick@${device}`],
-        undo: { file: 'systemctl', args: ['disable', '--now', `wg-quick@${device}`] },
-        what: `bring ${device} up, now and at every boot`,
-      },
-    ];
-  }
-  if (isUp) return [];
-  return [
-    {
+    steps.push({
+      kind: 'run',
+      file: 'systemctl',
+      args: ['enable', '--now', `wg-quick@${device}`],
+      ...(isUp ? {} : { undo: { file: 'systemctl', args: ['disable', '--now', `wg-quick@${device}`] } }),
+      what: `bring ${device} up, now and at every boot`,
+    });
+  } else if (!isUp) {
+    steps.push({
       kind: 'run',
       file: 'wg-quick',
       args: ['up', file],
       undo: { file: 'wg-quick', args: ['down', file] },
       what: `bring ${device} up (there is no systemd here: not at boot)`,
-    },
-  ];
+    });
+  }
+  // It was up before the firewall was written, or changed.
+  if (isUp) steps.push({ kind: 'run', file: 'nft', args: ['-f', firewallFile], what: 'load the firewall' });
+  return steps;
 }

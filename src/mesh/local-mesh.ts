@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, rmdir, stat, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FlatrenderError } from '../lib/errors.ts';
-import { run } from '../lib/exec.ts';
+import { type RunOptions, type RunResult, run } from '../lib/exec.ts';
 import { replaceFile } from '../lib/replace-file.ts';
 import { peerNotFound, peersOf, removePeerText, renamePeerText, setPeerText } from './edit-config.ts';
 import type { AddPeerRequest, Mesh, MeshPeer, MeshServer, PeerStatus } from './mesh.ts';
@@ -45,7 +45,7 @@ export function openLocalMesh(options: LocalMeshOptions): LocalMesh {
   const read = async (): Promise<WgConfig> => parseWgConfig(await readText(file), file);
 
   const wg = async (args: readonly string[]): Promise<string> => {
-    const { stdout } = await run('wg', args, { timeoutMs: WG_MS, ...(signal ? { signal } : {}) });
+    const { stdout } = await runTool('wg', args, { timeoutMs: WG_MS, ...(signal ? { signal } : {}) });
     return stdout;
   };
   const isUp = async (): Promise<boolean> => {
@@ -139,7 +139,7 @@ export function openLocalMesh(options: LocalMeshOptions): LocalMesh {
  */
 async function applyFile(file: string, device: string, signal: AbortSignal | undefined): Promise<void> {
   const limits = { timeoutMs: WG_MS, ...(signal ? { signal } : {}) };
-  const { stdout } = await run('wg-quick', ['strip', file], limits);
+  const { stdout } = await runTool('wg-quick', ['strip', file], limits);
   if (!/^\s*PrivateKey\s*=/im.test(stdout)) {
     throw new FlatrenderError(
       'MESH_INVALID',
@@ -153,9 +153,22 @@ async function applyFile(file: string, device: string, signal: AbortSignal | und
   const stripped = join(directory, 'stripped.conf');
   try {
     await writeFile(stripped, stdout, { mode: 0o600 });
-    await run('wg', ['syncconf', device, stripped], limits);
+    await runTool('wg', ['syncconf', device, stripped], limits);
   } finally {
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** PROGRAM_MISSING says which package has it. */
+async function runTool(program: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
+  try {
+    return await run(program, args, options);
+  } catch (error) {
+    if (!(error instanceof FlatrenderError) || error.code !== 'PROGRAM_MISSING') throw error;
+    throw new FlatrenderError('PROGRAM_MISSING', `${program} is not on this machine`, {
+      cause: error,
+      hint: 'install WireGuard and nftables, e.g. apt install wireguard-tools nftables',
+    });
   }
 }
 
