@@ -26,7 +26,7 @@ const outline = (steps: readonly PlanStep[]) =>
   steps.map((step) =>
     step.kind === 'run'
       ? [step.file, ...step.args].join(' ')
-      : `${step.kind} ${step.path} ${step.mode?.toString(8)}`,
+      : `${step.kind} ${step.path} ${('mode' in step ? step.mode : undefined)?.toString(8)}`,
   );
 
 test('a new mesh: directory, firewall, wg0.conf, up at every boot', (t) => {
