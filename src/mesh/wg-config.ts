@@ -71,8 +71,8 @@ interface Section {
  * no private key.
  */
 export function parseWgConfig(text: string, file: string): WgConfig {
-  const problems: string[] = [];
-  const refuse = (line: number, why: string): void => void problems.push(`${file}:${line + 1}: ${why}`);
+  const found: { line: number; why: string }[] = [];
+  const refuse = (line: number, why: string): void => void found.push({ line, why });
   if (text.startsWith('\uFEFF'))
     refuse(0, 'a byte order mark, which wg does not read: save the file as UTF-8 without one');
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
@@ -81,7 +81,10 @@ export function parseWgConfig(text: string, file: string): WgConfig {
   const peers = server ? readPeers(sections, lines, server.network, refuse) : [];
   const reservations = server ? readReservations(lines, server.network, refuse) : [];
   if (server) checkTogether(server, peers, reservations, refuse);
-  if (server && problems.length === 0) return { file, lines, ...server, peers, reservations };
+  if (server && found.length === 0) return { file, lines, ...server, peers, reservations };
+  const problems = found
+    .sort((a, b) => a.line - b.line)
+    .map(({ line, why }) => `${file}:${line + 1}: ${why}`);
   throw new FlatrenderError('MESH_INVALID', problems.join('\n'), {
     hint: `correct ${file}, then: flatrender wg sync`,
     details: { problems },
