@@ -154,7 +154,7 @@ async function requireService(role: ServiceRole, signal: AbortSignal) {
 }
 
 /** ELEVATION_NEEDED, or SERVICE_UNSUPPORTED without a service manager: said before anything is changed. */
-function requireManager(role: ServiceRole): void {
+export function requireManager(role: ServiceRole): void {
   if (thisPlatform() === 'linux' && !existsSync('/run/systemd/system')) {
     throw new FlatrenderError(
       'SERVICE_UNSUPPORTED',
@@ -187,7 +187,7 @@ function requireSettings(request: ServiceRequest): void {
 }
 
 /** SERVICE_UNSUPPORTED when the service's own user could not read the program. */
-function requireReachable({ role }: ServiceRequest): void {
+export function requireReachable({ role }: ServiceRequest): void {
   if (thisPlatform() !== 'linux') return;
   const { file, args } = selfCommand([]);
   for (const path of [file, ...args].filter((word) => word.startsWith('/'))) {
