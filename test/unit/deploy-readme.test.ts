@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { optionPaths } from '../../src/config/control-schema.ts';
@@ -18,7 +18,11 @@ const blocks = [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)];
 const inline = [...text.replace(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`]+)`/g)].map(([, code = '']) =>
   code.replaceAll('\n', ' '),
 );
-const code = [...blocks.map(([, , block = '']) => block), ...inline].join('\n');
+// What begins with a hole is what the program prints.
+const code = [
+  ...blocks.map(([, , block = '']) => block),
+  ...inline.filter((span) => !span.startsWith('…')),
+].join('\n');
 
 /** Documented before they are there. */
 const coming =
@@ -69,7 +73,44 @@ test('its settings and error codes are those of the program', () => {
   );
   const settings = readFileSync(join(root, 'deploy', '.env.example'), 'utf8');
   for (const word of codes) assert.ok(isErrorCode(word) || settings.includes(`${word}=`), word);
-  assert.ok(codes.length > 8);
+  assert.ok(codes.length > 4);
+});
+
+/** Every text in the sources, with what is put into it as a hole. */
+const messages = globSync('src/**/*.ts', { cwd: root })
+  .flatMap((file) => readFileSync(join(root, file), 'utf8').match(/`[^`\n]{6,}`|'[^'\n]{6,}'/g) ?? [])
+  .map((literal) => literal.slice(1, -1).replace(/\$\{(?:[^{}]|\{[^}]*\})*\}/g, '…'));
+
+/** Words of a text; values (addresses, names with dots or hyphens, numbers) and what stands for one are none. */
+const wordsOf = (line: string): string[] =>
+  line.split(/[\s:,"()]+/).filter((word) => /^[a-zA-Z']{2,}$/.test(word));
+
+/** Whether the message has the words of the quote, in their order. */
+function canBe(quoted: string, message: string): boolean {
+  let rest = wordsOf(message);
+  return wordsOf(quoted).every((word) => {
+    const found = rest.indexOf(word);
+    rest = rest.slice(found + 1);
+    return found >= 0;
+  });
+}
+
+test('what the troubleshooting quotes is what the program says', () => {
+  const table = text.split('## Troubleshooting')[1]?.split('\n## ')[0] ?? '';
+  const rows = table.split('\n').filter((line) => /^\| (?!what|---)/.test(line));
+  const quotes = rows
+    .flatMap((row) => [...(row.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)].map(([, quote = '']) => quote))
+    .filter((quote) => quote.includes(' '))
+    .map((quote) => quote.replace(/^(failed|warning) +[a-z]+ +/, ''));
+  assert.ok(quotes.length > 12, `${quotes.length} quotes`);
+  const unknown = quotes.filter((quote) => !messages.some((message) => canBe(quote, message)));
+  assert.deepEqual(unknown, []);
+});
+
+test('the check of quotes finds what nobody says', () => {
+  assert.ok(canBe('packets to 10.66.0.1 leave by …', 'packets to … leave by …, not by …: another VPN'));
+  assert.ok(!canBe('the tunnel wg-flatrender is gone', 'the tunnel … is not up'));
+  assert.ok(!canBe('nothing of the kind is printed', 'the tunnel … is not up'));
 });
 
 test('the check finds commands, flags and arguments that do not exist', () => {
