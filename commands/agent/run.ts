@@ -46,6 +46,16 @@ export default class AgentRun extends BaseCommand {
       helpValue: '<level>',
       description: 'trace, debug, info, warn, error or silent (LOG_LEVEL)',
     }),
+    'stop-seconds': Flags.integer({
+      helpValue: '<s>',
+      description: 'at the first signal, hand back what still runs after this time; for service managers',
+      min: 0,
+      max: 86_400,
+    }),
+    'log-file': Flags.string({
+      helpValue: '<path>',
+      description: 'write the log there, 2 × 16 MB at most, instead of on standard error',
+    }),
     // In the command that Windows starts the service with.
     service: Flags.boolean({ hidden: true, description: 'run as a Windows service' }),
   };
@@ -53,19 +63,29 @@ export default class AgentRun extends BaseCommand {
   async run(): Promise<{ node: string; ended: 'finished' | 'aborted' } | undefined> {
     const { flags } = await this.parse(AgentRun);
     if (flags.service) return await this.runService(flags);
-    const [{ loadAgentConfig }, { createLogger }, { onShutdownSignals }, { startAgent }, ...log] =
-      await Promise.all([
-        import('../../src/config/agent-config.ts'),
-        import('../../src/lib/logger.ts'),
-        import('../../src/lib/abort.ts'),
-        import('../../src/agent/agent.ts'),
-        import('../../src/lib/log-file.ts'),
-        import('../../src/lib/clock.ts'),
-      ]);
-    const [{ limitLogFile }, { systemClock }] = log;
+    const [{ loadAgentConfig }, { createLogger }, { startAgent }, ...others] = await Promise.all([
+      import('../../src/config/agent-config.ts'),
+      import('../../src/lib/logger.ts'),
+      import('../../src/agent/agent.ts'),
+      import('../../src/lib/log-file.ts'),
+      import('../../src/lib/clock.ts'),
+      import('../../src/service/notify.ts'),
+      import('../../src/agent/graceful-stop.ts'),
+    ]);
+    const [{ limitLogFile, openLogFile }, { systemClock }, { systemdNotifier }, { endOnSignals, soonReady }] =
+      others;
     const { config, file, warnings } = loadAgentConfig(settingsOf(flags));
-    const logger = createLogger({ level: config.logLevel });
-    using _log = limitLogFile({ clock: systemClock, logger });
+    using own = flags['log-file'] === undefined ? null : openLogFile(flags['log-file']);
+    const logger = createLogger({
+      level: config.logLevel,
+      ...(own ? { stream: own.stream, text: false } : {}),
+    });
+    using _log = limitLogFile({
+      clock: systemClock,
+      logger,
+      ...(own ? { path: own.path, descriptor: own.descriptor } : {}),
+    });
+    using manager = systemdNotifier({ clock: systemClock, logger });
     for (const message of warnings) logger.warn('config.unknown-key', { message });
     logger.info('agent.starting', {
       nodeId: config.nodeId,
@@ -75,17 +95,22 @@ export default class AgentRun extends BaseCommand {
     });
     const agent = startAgent({ config, logger, version: this.config.version });
     const outcome: { ended: 'finished' | 'aborted' } = { ended: 'finished' };
-    using _signals = onShutdownSignals({
-      finish: () => {
-        this.note('finishing what runs; Ctrl-C again aborts it and hands it back');
-        agent.shutdown();
+    using _signals = endOnSignals(agent, {
+      graceSeconds: flags['stop-seconds'],
+      clock: systemClock,
+      onFinish: (text) => {
+        this.note(text);
+        void manager.stopping();
       },
-      abort: () => {
-        this.note('aborting; a third Ctrl-C ends the program at once');
+      onAbort: (text) => {
+        this.note(text);
         outcome.ended = 'aborted';
-        agent.shutdown();
       },
     });
+    soonReady(agent, systemClock).then(
+      (status) => manager.ready(status),
+      () => undefined,
+    );
     agent.ready.then(
       (ready) => this.note(readyLine(ready, config.maxConcurrentJobs, config.aerender.path === '')),
       () => undefined,

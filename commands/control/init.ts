@@ -54,12 +54,12 @@ export default class ControlInit extends BaseCommand {
 
   async run(): Promise<InitResult> {
     const { flags } = await this.parse(ControlInit);
-    const [{ initFarm }, { flatrenderHome, homePaths }, { existsSync }] = await Promise.all([
+    const [{ initFarm }, { controlHome, homePaths }, { existsSync }] = await Promise.all([
       import('../../src/control/init-farm.ts'),
       import('../../src/config/home.ts'),
       import('node:fs'),
     ]);
-    const directory = flatrenderHome();
+    const directory = controlHome();
     const hasConfig = existsSync(homePaths(directory).config);
     const mesh = flags.mesh ? await meshOf() : null;
     const asks = !flags.yes && !hasConfig && !this.jsonEnabled() && isInteractive();

@@ -33,12 +33,12 @@ export default class ControlRun extends BaseCommand {
 
   async run(): Promise<{ url: string; pid: number; daemon: boolean }> {
     const { flags } = await this.parse(ControlRun);
-    const [{ loadControlConfig }, { flatrenderHome }, processes] = await Promise.all([
+    const [{ loadControlConfig }, { controlHome }, processes] = await Promise.all([
       import('../../src/config/control-config.ts'),
       import('../../src/config/home.ts'),
       import('../../src/control/process.ts'),
     ]);
-    const directory = flatrenderHome();
+    const directory = controlHome();
     const config = loadControlConfig({
       directory,
       flags: { 'gateway.host': flags.host, 'gateway.port': flags.port },
@@ -51,16 +51,19 @@ export default class ControlRun extends BaseCommand {
       this.note(`log: ${logFile}; stop it with "flatrender control stop"`);
       return { url, pid, daemon: true };
     }
-    const [{ startControl }, { createLogger }, { onShutdownSignals }, { limitLogFile }, { systemClock }] =
+    const [{ startControl }, { createLogger }, { onShutdownSignals }, { limitLogFile }, ...others] =
       await Promise.all([
         import('../../src/control/control.ts'),
         import('../../src/lib/logger.ts'),
         import('../../src/lib/abort.ts'),
         import('../../src/lib/log-file.ts'),
         import('../../src/lib/clock.ts'),
+        import('../../src/service/notify.ts'),
       ]);
+    const [{ systemClock }, { systemdNotifier }] = others;
     const logger = createLogger({ level: flags['log-level'] });
     using _log = limitLogFile({ clock: systemClock, logger });
+    using manager = systemdNotifier({ clock: systemClock, logger });
     const ended = Promise.withResolvers<void>();
     const starting = new AbortController();
     using _signals = onShutdownSignals({
@@ -74,8 +77,10 @@ export default class ControlRun extends BaseCommand {
     const running = await startControl({ directory, config, logger, signal: starting.signal });
     const withdraw = processes.announceProcess(directory, running.url);
     this.note(`control plane runs at ${running.url}`);
+    await manager.ready(`serves ${running.url}`);
     try {
       await ended.promise;
+      void manager.stopping();
       await running.close();
     } finally {
       withdraw();

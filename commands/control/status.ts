@@ -1,6 +1,8 @@
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { formatRelative, plural } from '../../src/cli/output.ts';
+import { stateText } from '../../src/cli/service-command.ts';
 import type { HealthAnswer } from '../../src/protocol/tokens.ts';
+import type { ServiceState } from '../../src/service/service-spec.ts';
 
 interface ControlStatusResult {
   readonly running: boolean;
@@ -8,6 +10,7 @@ interface ControlStatusResult {
   readonly url: string | null;
   /** null when it does not answer. */
   readonly health: HealthAnswer | null;
+  readonly service: ServiceState;
 }
 
 export default class ControlStatus extends BaseCommand {
@@ -21,16 +24,20 @@ export default class ControlStatus extends BaseCommand {
 
   async run(): Promise<ControlStatusResult> {
     await this.parse(ControlStatus);
-    const [{ flatrenderHome }, { findControl, askHealth }] = await Promise.all([
+    const [{ controlHome }, { findControl, askHealth }, { controlServiceState }] = await Promise.all([
       import('../../src/config/home.ts'),
       import('../../src/control/process.ts'),
+      import('../../src/setup/services.ts'),
     ]);
-    const running = await findControl(flatrenderHome());
+    const service = await controlServiceState(this.signal);
+    const isService = service.state !== 'not-installed';
+    if (isService) this.print(`service flatrender-control: ${stateText(service)}`);
+    const running = await findControl(controlHome());
     if (!running) {
       process.exitCode = 1;
       this.print('not running');
-      this.note('start it with "flatrender control run --daemon"');
-      return { running: false, pid: null, url: null, health: null };
+      this.note(`start it with "flatrender control ${isService ? 'start' : 'run --daemon'}"`);
+      return { running: false, pid: null, url: null, health: null, service };
     }
     const health = running.url === null ? null : await askHealth(running.url);
     if (!health) {
@@ -38,7 +45,7 @@ export default class ControlStatus extends BaseCommand {
       this.print(
         `pid ${running.pid} runs but does not answer${running.url === null ? ' yet' : ` at ${running.url}`}`,
       );
-      return { running: true, ...running, health };
+      return { running: true, ...running, health, service };
     }
     const { nodes, tasks } = health;
     this.print(
@@ -48,6 +55,6 @@ export default class ControlStatus extends BaseCommand {
     this.print(
       `${nodes.online} of ${plural(nodes.known, 'node')} online; ${tasks.running} running, ${tasks.queued} queued`,
     );
-    return { running: true, ...running, health };
+    return { running: true, ...running, health, service };
   }
 }

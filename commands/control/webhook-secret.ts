@@ -9,11 +9,11 @@ The header webhook-signature is "v1," and the base64 HMAC-SHA256 of "<webhook-id
 
   async run(): Promise<{ secret: string }> {
     await this.parse(ControlWebhookSecret);
-    const [{ flatrenderHome, loadFarmSecret }, { webhookSecret }] = await Promise.all([
+    const [{ controlHome, loadFarmSecret }, { webhookSecret }] = await Promise.all([
       import('../../src/config/home.ts'),
       import('../../src/control/webhooks.ts'),
     ]);
-    const secret = webhookSecret(loadFarmSecret(flatrenderHome()));
+    const secret = webhookSecret(loadFarmSecret(controlHome()));
     this.print(secret);
     return { secret };
   }

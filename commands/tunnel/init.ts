@@ -65,14 +65,14 @@ export default class TunnelInit extends BaseCommand {
       { planTunnel, parseRoute, tunnelWarnings, gatewayService },
       { runPlan, planText },
       { loadControlConfig },
-      { flatrenderHome },
+      { controlHome },
     ] = await Promise.all([
       import('../../src/setup/cloudflared.ts'),
       import('../../src/lib/plan.ts'),
       import('../../src/config/control-config.ts'),
       import('../../src/config/home.ts'),
     ]);
-    const config = loadControlConfig({ directory: flatrenderHome() });
+    const config = loadControlConfig({ directory: controlHome() });
     const service = flags.service ?? gatewayService(config);
     const health = flags['machine-hostname'] ?? [];
     const plan = planTunnel({

@@ -2,13 +2,14 @@
 import { join } from 'node:path';
 import type { AgentConfig } from '../config/agent-config.ts';
 import { machinePaths } from '../config/machine-paths.ts';
-import { type Clock, sleep, systemClock } from '../lib/clock.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
 import { limitLogFile, openLogFile } from '../lib/log-file.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
+import { STOP_SECONDS } from '../service/service-spec.ts';
 import { endChildrenWithThis } from '../service/windows/job-object.ts';
 import { runAsService, type ServiceManager, type ServiceWork } from '../service/windows/scm.ts';
 import { startAgent } from './agent.ts';
-import { stopWithin } from './graceful-stop.ts';
+import { soonReady, stopWithin } from './graceful-stop.ts';
 
 export interface AgentServiceOptions {
   readonly manager: ServiceManager;
@@ -19,11 +20,6 @@ export interface AgentServiceOptions {
   readonly load: () => { readonly config: AgentConfig; readonly warnings: readonly string[] };
   readonly clock?: Clock;
 }
-
-// Whoever asks with "sc stop" or the Services window waits for it; a short render may well end in this time.
-const STOP_GRACE_MS = 10_000;
-// An agent that waits for its network or the control plane works as it should: Windows must not take it for stuck.
-const READY_WITHIN_MS = 8_000;
 
 /**
  * Runs the agent until Windows stops it; resolves with the exit code that Windows was told. Everything it says goes to
@@ -58,9 +54,9 @@ async function startWork(
   const { nodeId, url, stateDir } = config;
   logger.info('agent.starting', { nodeId, url, stateDir, version });
   const agent = startAgent({ config, logger, version, clock });
-  await Promise.race([agent.ready, sleep(READY_WITHIN_MS, clock)]);
+  await soonReady(agent, clock);
   return {
     ended: agent.done,
-    stop: (reason) => stopWithin(agent, reason === 'stop' ? STOP_GRACE_MS : 0, clock),
+    stop: (reason) => stopWithin(agent, reason === 'stop' ? STOP_SECONDS * 1000 : 0, clock),
   };
 }

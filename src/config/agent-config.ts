@@ -254,7 +254,10 @@ function unknownKeys(file: EnvFile): string[] {
 
 /** A secret that every account of the machine can read is none. Windows has no mode bits; there ACLs protect the file. */
 function openToOthers(file: EnvFile): string[] {
-  const isOpen = process.platform !== 'win32' && (statSync(file.path).mode & 0o077) !== 0;
+  if (process.platform === 'win32') return [];
+  const { mode, uid } = statSync(file.path);
+  // Root's file with a group is the one of a service, whose user is in it.
+  const isOpen = (mode & (uid === 0 ? 0o037 : 0o077)) !== 0;
   if (!isOpen || !file.values.NODE_HMAC_SECRET) return [];
   return [`others on this machine may read ${file.path} and the secret in it: chmod 600 ${file.path}`];
 }

@@ -77,5 +77,8 @@ export interface ServiceState {
 
 export const NOT_INSTALLED: ServiceState = { state: 'not-installed', pid: null, since: null, lastExit: null };
 
-/** Seconds that work in progress gets when a service is stopped; after that it is handed back to the farm. */
+/**
+ * Seconds that work in progress gets when a service is stopped; after that it is handed back to the farm. Whoever stops it
+ * waits for it; a short render may well end in this time.
+ */
 export const STOP_SECONDS = 10;

@@ -1,5 +1,5 @@
 /** What a service of this machine needs to be, and what is there of it already. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { loadControlConfig } from '../config/control-config.ts';
 import { controlHome, homePaths } from '../config/home.ts';
@@ -72,7 +72,7 @@ export function serviceSpec(request: ServiceRequest): ServiceSpec {
 
 function agentOnLinux(base: ServiceSpec): ServiceSpec {
   const { envFile } = base.paths;
-  const values = existsSync(envFile) ? readEnvFile(envFile).values : {};
+  const values = readableValues(envFile);
   const { STATE_DIR, TEMP_DIR, FFMPEG_PATH } = values;
   const writable = [STATE_DIR, TEMP_DIR].filter((path): path is string => !!path && isAbsolute(path));
   return {
@@ -81,6 +81,16 @@ function agentOnLinux(base: ServiceSpec): ServiceSpec {
     readsHomes: [...wordsOf(base.program), FFMPEG_PATH ?? '', ...writable].some(isInHome),
     groups: groupsHere(['video', 'render']),
   };
+}
+
+/** What agent.env says; nothing for who may not read it: then nothing is installed either. */
+function readableValues(file: string): Readonly<Record<string, string>> {
+  try {
+    accessSync(file, constants.R_OK);
+  } catch {
+    return {};
+  }
+  return readEnvFile(file).values;
 }
 
 function controlOnLinux(base: ServiceSpec): ServiceSpec {

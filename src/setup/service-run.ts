@@ -24,7 +24,7 @@ const SETTLE_MS = 700;
 
 /** State of a service as its manager tells it. */
 export async function queryService(
-  { manager, name }: ServicePlans,
+  { manager, name }: Pick<ServicePlans, 'manager' | 'name'>,
   signal: AbortSignal,
 ): Promise<ServiceState> {
   switch (manager) {

@@ -103,6 +103,12 @@ export async function serviceStatus(
   return { name: plans.name, manager: plans.manager, ...state };
 }
 
+/** State of the control plane's service, whatever its configuration is like. */
+export async function controlServiceState(signal: AbortSignal): Promise<ServiceState> {
+  if (thisPlatform() !== 'linux' || !existsSync('/run/systemd/system')) return NOT_INSTALLED;
+  return await queryService({ manager: 'systemd', name: 'flatrender-control' }, signal);
+}
+
 /** Starts the service and waits until it runs. SERVICE_NOT_INSTALLED; SERVICE_FAILED with its last lines. */
 export async function startService(
   role: ServiceRole,
