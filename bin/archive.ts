@@ -39,7 +39,7 @@ export async function writeTarGz(directory: string, file: string): Promise<void>
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(tar, 'close');
-  await pipeline(tar.stdout, createGzip({ level: 9 }), createWriteStream(file));
+  await pipeline(tar.stdout, createGzip(), createWriteStream(file));
   const [exitCode] = await ended;
   if (exitCode !== 0) throw new Error(`tar of ${directory} ended with ${exitCode}`);
 }

@@ -48,6 +48,12 @@ test('flatrender.exe works as a Windows service', { skip, timeout: 280_000 }, as
     assert.equal(exitCode, 2);
     assert.match(stderr, /--service is for Windows.*\n.*flatrender agent run/);
   });
+  await t.test('it is a whole farm as well: quickstart renders a first video', async () => {
+    const { exitCode, stdout, stderr } = await node.flatrender(['quickstart', '-o', 'C:\\first.mp4']);
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stdout, /^C:\\first\.mp4\n150 frames/);
+    assert.deepEqual(wine.processes(/flatrender\.exe/), []);
+  });
   await writeSettings(farm, node, 'win-1', { AE_FIRST_FRAME_SECONDS: '60' });
   await service(t, farm, wine, node);
 });

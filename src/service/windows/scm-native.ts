@@ -22,6 +22,7 @@ const NO_ERROR = 0;
 const ERROR_CALL_NOT_IMPLEMENTED = 120;
 const ERROR_SERVICE_SPECIFIC_ERROR = 1066;
 const STILL_ACTIVE = 259;
+const EVENTLOG_ERROR_TYPE = 1;
 
 /** How often is looked whether the dispatcher gave up; it does so once, in the first seconds, or not at all. */
 const LOOK_MS = 200;
@@ -74,7 +75,25 @@ export function windowsServiceManager(name: string): ServiceManager {
     report(status) {
       setStatus(handle, record(status));
     },
+    tellFailure: (message) => writeEvent(koffi, name, message),
   };
+}
+
+/**
+ * Without a file of messages of its own the event viewer says that it knows no description, and shows the text below that
+ * (ReportEventW, "remarks").
+ */
+function writeEvent(koffi: Koffi, source: string, message: string): void {
+  const advapi = koffi.load('advapi32.dll');
+  const register = advapi.func('RegisterEventSourceW', 'void *', ['str16', 'str16']);
+  const texts = koffi.pointer('str16');
+  const reportEvent = advapi.func('ReportEventW', 'int', [
+    ...['void *', 'uint16', 'uint16', 'uint32', 'void *', 'uint16', 'uint32'],
+    texts,
+    'void *',
+  ]);
+  const log = register(null, source);
+  if (log !== null) reportEvent(log, EVENTLOG_ERROR_TYPE, 0, 1, null, 1, 0, [message], null);
 }
 
 function answer(control: number, onStop: (reason: StopReason) => void): number {

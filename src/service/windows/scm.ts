@@ -29,6 +29,8 @@ export interface ServiceManager {
    */
   connect(onStop: (reason: StopReason) => void): Promise<void>;
   report(status: ServiceStatus): void;
+  /** Puts a failure into Windows' event log, where administrators look first. */
+  tellFailure(message: string): void;
 }
 
 /** The service's program once it was started. */
@@ -77,6 +79,7 @@ export async function runAsService(options: ServiceOptions): Promise<number> {
   } catch (error) {
     const known = toFlatrenderError(error);
     logger.error('service.failed', { error: known });
+    manager.tellFailure(known.hint === undefined ? known.message : `${known.message}\n${known.hint}`);
     exitCode = known.exit;
   }
   logger.info('service.stopped', { exitCode });

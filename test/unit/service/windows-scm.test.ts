@@ -15,6 +15,7 @@ function service(start?: () => Promise<ServiceWork>) {
   const clock = manualClock();
   const reports: ServiceStatus[] = [];
   const stops: StopReason[] = [];
+  const failures: string[] = [];
   const started = Promise.withResolvers<ServiceWork>();
   const ended = Promise.withResolvers<void>();
   let request: (reason: StopReason) => void = () => undefined;
@@ -27,6 +28,7 @@ function service(start?: () => Promise<ServiceWork>) {
         request = onStop;
       },
       report: (status) => reports.push(status),
+      tellFailure: (message) => failures.push(message),
     },
     start: start ?? (() => started.promise),
   });
@@ -36,6 +38,7 @@ function service(start?: () => Promise<ServiceWork>) {
     reports,
     states,
     stops,
+    failures,
     started,
     ended,
     work,
@@ -82,8 +85,11 @@ test('a shutdown of the machine reaches the program as one, once', async () => {
 });
 
 test('a program that cannot start ends the service with its exit code, so that Windows tries again', async () => {
-  const it = service(() => Promise.reject(new FlatrenderError('CONFIG_MISSING', 'NODE_ID is not set')));
+  const it = service(() =>
+    Promise.reject(new FlatrenderError('CONFIG_MISSING', 'NODE_ID is not set', { hint: 'set NODE_ID' })),
+  );
   assert.equal(await it.exitCode, 2);
+  assert.deepEqual(it.failures, ['NODE_ID is not set\nset NODE_ID']);
   assert.deepEqual(
     it.reports.map(({ state, exitCode }) => [state, exitCode]),
     [
