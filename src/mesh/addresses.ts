@@ -73,7 +73,7 @@ export function requireNodeAddress(text: string, network: Network, place: string
 }
 
 /** The number of a dotted quad; null when it is none. Leading zeros are refused: some programs read them as octal. */
-export function addressNumber(text: string): number | null {
+function addressNumber(text: string): number | null {
   const parts = text.split('.');
   if (parts.length !== 4 || !parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255))
     return null;

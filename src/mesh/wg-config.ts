@@ -7,9 +7,11 @@
  *     # flatrender peer studio-1 temporary until 2026-01-28T10:30:00Z   (directly above [Peer])
  */
 import { FlatrenderError } from '../lib/errors.ts';
-import { isInNetwork, type Network, parseNetwork, requireNodeAddress, serverAddressOf } from './addresses.ts';
+import { type Network, parseNetwork, serverAddressOf } from './addresses.ts';
 import { checkEndpoint } from './endpoint.ts';
 import { isKey, publicKeyOf } from './keys.ts';
+import { readPeers, readReservations } from './wg-peers.ts';
+import { type Refuse, readSections, type Section, type Setting } from './wg-sections.ts';
 
 /** A `[Peer]` with what stands above it. */
 export interface PeerEntry {
@@ -48,23 +50,6 @@ export interface WgConfig {
   readonly reservations: readonly Reservation[];
 }
 
-const INTERFACE_KEYS =
-  'privatekey listenport fwmark address dns mtu table preup postup predown postdown saveconfig'.split(' ');
-const PEER_KEYS = 'publickey presharedkey allowedips endpoint persistentkeepalive'.split(' ');
-const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
-
-interface Setting {
-  readonly key: string;
-  readonly value: string;
-  readonly line: number;
-}
-
-interface Section {
-  readonly kind: 'interface' | 'peer';
-  readonly line: number;
-  readonly settings: Setting[];
-}
-
 /**
  * Reads the file's text. MESH_INVALID names every problem with line and value, also those that `wg` takes without a word:
  * a port beyond 65535, an address of two peers (the first loses it), a key twice, the server's own key as a peer, host bits,
@@ -89,34 +74,6 @@ export function parseWgConfig(text: string, file: string): WgConfig {
     hint: `correct ${file}, then: flatrender wg sync`,
     details: { problems },
   });
-}
-
-type Refuse = (line: number, why: string) => void;
-
-function readSections(lines: readonly string[], refuse: Refuse): Section[] {
-  const sections: Section[] = [];
-  for (const [line, raw] of lines.entries()) {
-    const content = raw.replace(/#.*$/, '').trim();
-    if (content === '') continue;
-    if (content.startsWith(';')) {
-      refuse(line, '";" starts no comment here: use "#"');
-      continue;
-    }
-    const title = /^\[(.*)\]$/.exec(content)?.[1]?.trim().toLowerCase();
-    if (title !== undefined) {
-      if (title === 'interface' || title === 'peer') sections.push({ kind: title, line, settings: [] });
-      else refuse(line, `there is no section ${content}: [Interface] or [Peer]`);
-      continue;
-    }
-    const [, key = '', value = ''] = /^([^=]+?)\s*=\s*(.*)$/.exec(content) ?? [];
-    const section = sections.at(-1);
-    if (key === '') refuse(line, `"${content.slice(0, 80)}" is neither a section nor KEY = VALUE`);
-    else if (!section) refuse(line, `${key} stands before [Interface]`);
-    else if (!(section.kind === 'interface' ? INTERFACE_KEYS : PEER_KEYS).includes(key.toLowerCase())) {
-      refuse(line, `${key} is no setting of [${section.kind === 'interface' ? 'Interface' : 'Peer'}]`);
-    } else section.settings.push({ key: key.toLowerCase(), value, line });
-  }
-  return sections;
 }
 
 type Server = Pick<
@@ -223,118 +180,6 @@ function endpointOf(lines: readonly string[], refuse: Refuse, file: string): WgC
   if (why === null) return { text, line };
   refuse(line, `endpoint "${text}": ${why} (flatrender wg init --endpoint corrects it in ${file})`);
   return null;
-}
-
-function readPeers(
-  sections: readonly Section[],
-  lines: readonly string[],
-  network: Network,
-  refuse: Refuse,
-): PeerEntry[] {
-  return sections
-    .filter(({ kind }) => kind === 'peer')
-    .flatMap((section) => {
-      const keys = section.settings.filter(({ key }) => key === 'publickey');
-      const [key] = keys;
-      if (!key) {
-        refuse(section.line, '[Peer] has no PublicKey');
-        return [];
-      }
-      if (!isKey(key.value)) refuse(key.line, `PublicKey ${key.value.slice(0, 60)} is not a WireGuard key`);
-      if (keys[1]) refuse(keys[1].line, `PublicKey a second time; the first is in line ${key.line + 1}`);
-      checkPeerSettings(section, refuse);
-      const header = headerOf(lines, section.line, refuse);
-      const allowed = section.settings
-        .filter(({ key: each }) => each === 'allowedips')
-        .flatMap(({ value, line }) => value.split(',').map((each) => ({ text: each.trim(), line })));
-      for (const each of allowed) checkAllowed(each, network, refuse);
-      const [first] = allowed;
-      const address = allowed.length === 1 ? (/^([\d.]+)\/32$/.exec(first?.text ?? '')?.[1] ?? null) : null;
-      if (header && address === null) {
-        refuse(
-          section.line,
-          `peer ${header.name} needs AllowedIPs with its one address, such as 10.66.0.11/32`,
-        );
-      }
-      return [
-        {
-          name: header?.name ?? null,
-          publicKey: key.value,
-          address,
-          temporaryUntil: header?.temporaryUntil ?? null,
-          from: header ? section.line - 1 : section.line,
-          to: (section.settings.at(-1)?.line ?? section.line) + 1,
-          keyLine: key.line,
-        },
-      ];
-    });
-}
-
-function checkPeerSettings({ settings }: Section, refuse: Refuse): void {
-  for (const { key, value, line } of settings) {
-    if (
-      key === 'persistentkeepalive' &&
-      value !== 'off' &&
-      !(/^\d+$/.test(value) && Number(value) <= 65_535)
-    ) {
-      refuse(line, `PersistentKeepalive ${value}: seconds from 0 to 65535, or off`);
-    }
-    if (key === 'presharedkey' && !isKey(value)) refuse(line, 'PresharedKey is not a WireGuard key');
-    if (key === 'endpoint') {
-      const why = checkEndpoint(value);
-      if (why !== null) refuse(line, `Endpoint "${value}": ${why}`);
-    }
-  }
-}
-
-/** wg clears host bits without a word; here they are a typing error. */
-function checkAllowed(
-  { text, line }: { text: string; line: number },
-  network: Network,
-  refuse: Refuse,
-): void {
-  if (text.includes(':')) return;
-  try {
-    if (/^[\d.]+\/32$/.test(text)) requireNodeAddress(text.slice(0, -3), network, 'AllowedIPs');
-    else if (/^[\d.]+$/.test(text)) requireNodeAddress(text, network, 'AllowedIPs');
-    else if (!isNetworkWithoutHostBits(text)) throw new Error('has host bits set, or is no network');
-  } catch (error) {
-    const why = error instanceof Error ? error.message.replace(/^AllowedIPs: /, '') : '';
-    refuse(line, `AllowedIPs ${text}: ${why}`);
-  }
-}
-
-function isNetworkWithoutHostBits(text: string): boolean {
-  const [, address = '', bits = ''] = /^([\d.]+)\/(\d{1,2})$/.exec(text) ?? [];
-  const parts = address.split('.').map(Number);
-  if (parts.length !== 4 || parts.some((part) => !(part <= 255)) || Number(bits) > 32) return false;
-  return parts.reduce((sum, part) => sum * 256 + part, 0) % 2 ** (32 - Number(bits)) === 0;
-}
-
-function headerOf(
-  lines: readonly string[],
-  peerLine: number,
-  refuse: Refuse,
-): { name: string; temporaryUntil: number | null } | null {
-  const text = /^\s*#\s*flatrender peer\b\s*(.*)$/.exec(lines[peerLine - 1] ?? '')?.[1]?.trim();
-  if (text === undefined) return null;
-  const [, name = '', until] = /^(\S+)(?:\s+temporary until (\S+))?$/.exec(text) ?? [];
-  const temporaryUntil = until === undefined ? null : Date.parse(until);
-  if (NAME.test(name) && !Number.isNaN(temporaryUntil ?? 0)) return { name, temporaryUntil };
-  refuse(peerLine - 1, `"${text}" is no name of a peer: lower-case letters, digits, hyphens`);
-  return null;
-}
-
-function readReservations(lines: readonly string[], network: Network, refuse: Refuse): Reservation[] {
-  return lines.flatMap((raw, line) => {
-    const text = /^\s*#\s*flatrender reserved\b\s*(.*)$/.exec(raw)?.[1]?.trim();
-    if (text === undefined) return [];
-    const [name = '', address = '', more] = text.split(/\s+/);
-    if (NAME.test(name) && more === undefined && isInNetwork(address, network))
-      return [{ name, address, line }];
-    refuse(line, `"${text}" is no reservation: NAME ADDRESS, the address in ${network.text}`);
-    return [];
-  });
 }
 
 /** What is wrong only in company: the same key, address or name twice. */

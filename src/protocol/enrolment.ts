@@ -9,7 +9,7 @@ import { FlatrenderError } from '../lib/errors.ts';
 import { Instant, Label, Name } from './names.ts';
 
 /** A WireGuard key: 32 bytes as base64. */
-export const WireGuardKey = z
+const WireGuardKey = z
   .string()
   .regex(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/, 'a WireGuard key: 44 characters of base64');
 

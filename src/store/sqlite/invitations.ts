@@ -26,7 +26,7 @@ export function invitationMethods(context: Context): InvitationMethods {
           expiresAt,
           temporaryKey,
         );
-        return require(sql, nodeId);
+        return newestOf(sql, nodeId);
       }),
 
     useInvitation: (nodeId, use, now) => writer.write(() => useOne(context, nodeId, use, now)),
@@ -61,7 +61,7 @@ function useOne(
 ) {
   const { sql } = context;
   const node = nodeRow(context, nodeId);
-  const record = require(sql, nodeId);
+  const record = newestOf(sql, nodeId);
   if (record.number !== numberOf) throw replaced(nodeId);
   if (record.usedAt !== null) {
     // The answer was lost on the way: the same machine gets it again, also after the time has run out.
@@ -79,10 +79,10 @@ function useOne(
     generation,
     nodeId,
   );
-  return { invitation: require(sql, nodeId), node: toNode(nodeRow(context, nodeId)) };
+  return { invitation: newestOf(sql, nodeId), node: toNode(nodeRow(context, nodeId)) };
 }
 
-function require(sql: Sql, nodeId: string): InvitationRecord {
+function newestOf(sql: Sql, nodeId: string): InvitationRecord {
   const row = sql.get('select * from invitations where node_id = ?', nodeId);
   if (row === null) throw replaced(nodeId);
   return toInvitation(row);
