@@ -183,9 +183,10 @@ for (const file of composeFiles) {
     const { services, volumes = {} } = Compose.parse(parse(read(file)));
     const used = new Set<string>();
     for (const service of Object.values(services)) {
-      if (service.build)
+      if (service.build) {
         assert.ok(existsSync(join(root, service.build.dockerfile)), service.build.dockerfile);
-      else assert.match(service.image, /:v?\d/, 'pinned');
+        if (service.command) assert.equal(commandProblem(service.command, commands), null);
+      } else assert.match(service.image, /:v?\d/, 'pinned');
       const after = service.depends_on ?? [];
       for (const name of Array.isArray(after) ? after : Object.keys(after)) assert.ok(services[name], name);
       for (const volume of service.volumes ?? []) {
