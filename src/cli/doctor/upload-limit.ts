@@ -1,11 +1,9 @@
 /** Files on their way through Cloudflare: its smaller plans refuse what is larger than 100 MB. */
 import type { Api } from '../../client/api.ts';
 import { openCall } from '../../client/http.ts';
+import { CLOUDFLARE_UPLOAD_BYTES } from '../../setup/cloudflared.ts';
 import { formatBytes } from '../output.ts';
 import type { Finding } from './checks.ts';
-
-/** Request bodies on the Free and Pro plans (Cloudflare, "Upload limits"); answers are not limited. */
-const CLOUDFLARE_UPLOAD_BYTES = 100e6;
 
 /** What goes through Cloudflare and would be refused there; null when files go another way. */
 export async function checkUploadLimit(api: Api): Promise<Finding | null> {
