@@ -82,7 +82,8 @@ for (const [slots, jobs] of [
       const isOver = ({ state }: JobView) => state === 'succeeded' || state === 'failed';
       const { state, error, tasks } = await untilJob(farm, created[0]?.id ?? '', isOver);
       const [task] = tasks ?? [];
-      assert.deepEqual([state, task?.failures], ['succeeded', 0], JSON.stringify(error));
+      const isGood = state === 'succeeded' && task?.failures === 0;
+      assert.ok(isGood, isGood ? '' : await whatFailed(farm, created[0]?.id ?? '', error));
       assert.equal(task?.result?.frames, GREETING.frames);
       spans.push({ from: Date.parse(task?.startedAt ?? ''), to: Date.parse(task?.endedAt ?? '') });
     }
@@ -206,6 +207,15 @@ async function farmWith(
   await farm.pushTemplate(greetingTemplate(place, options.mode));
   await untilReady(farm);
   return { farm, place, agent };
+}
+
+/** For a message: the attempts of a job with their errors, and all they logged. */
+async function whatFailed(farm: Farm, id: string, error: unknown): Promise<string> {
+  const { job } = await farm.run<{ job: JobView }>(['job', 'show', id]);
+  const { lines } = await farm.run<{ lines: { line: string }[] }>(['job', 'logs', id]);
+  const attempts = job.tasks?.flatMap((task) => task.attempts ?? []);
+  const log = lines.map(({ line }) => line).join('\n');
+  return `${job.state}: ${JSON.stringify(error)}\n${JSON.stringify(attempts, null, 1)}\n${log}`;
 }
 
 /** Waits until the processes of the stand-ins are as wanted. */

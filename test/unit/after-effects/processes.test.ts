@@ -306,6 +306,52 @@ test('a leftover is ended, a sibling’s program and a foreign one are not', onL
   assert.equal(isRunning(foreign), true);
 });
 
+test('a sibling that begins while leftovers are looked for keeps its program', onLinux, async (t) => {
+  const used = installation(t);
+  const { signal } = new AbortController();
+  const stateDir = join(used.directory, 'state');
+  await using session = await openSession({ stateDir, taskId: 'j1.0', signal });
+  await using siblings = new AsyncDisposableStack();
+  let program = 0;
+  const stale = await killStale({
+    ...{ policy: 'all', installation: used, session, signal },
+    async list() {
+      if (program === 0) {
+        const sibling = siblings.use(await openSession({ stateDir, taskId: 'j2.0', signal }));
+        program = await orphan(t, used.aerender);
+        await sibling.track(program);
+      }
+      return await listProcesses();
+    },
+  });
+  assert.deepEqual(pids(stale), []);
+  assert.equal(isRunning(program), true);
+});
+
+test('a leftover that ends by itself is not looked for under its id', onLinux, async (t) => {
+  const used = installation(t);
+  const { signal } = new AbortController();
+  await using session = await openSession({
+    stateDir: join(used.directory, 'state'),
+    taskId: 'j1.0',
+    signal,
+  });
+  const other = await orphan(t, used.aerender);
+  let looks = 0;
+  const stale = await killStale({
+    ...{ policy: 'all', installation: used, session, signal },
+    // At the first look the id belongs to an earlier process.
+    async list() {
+      looks += 1;
+      const entries = await listProcesses();
+      return entries.map((entry) =>
+        entry.pid === other && looks === 1 ? { ...entry, startedAt: '1' } : entry,
+      );
+    },
+  });
+  assert.deepEqual([pids(stale), isRunning(other)], [[], true]);
+});
+
 test('processes of this machine are listed with this one among them', onLinux, async () => {
   const own = (await listProcesses()).find(({ pid }) => pid === process.pid);
   assert.equal(own?.parent, process.ppid);

@@ -143,18 +143,26 @@ export function staleProcesses(entries: readonly ProcessDetails[], rules: StaleR
   return targets.filter(({ parent }) => parent === null || !all.has(parent));
 }
 
-/** Ends what {@link staleProcesses} names; returns it. Sessions of tasks whose host is gone are forgotten afterwards. */
+/**
+ * Ends what {@link staleProcesses} names; returns it. Sessions of tasks whose host is gone are forgotten afterwards.
+ *
+ * First the processes, then the sessions: a task announces itself before it starts anything, so whoever started what is in
+ * the list is known by then. The other way round, a task that begins in between would lose its After Effects.
+ */
 export async function killStale(options: {
   readonly policy: AerenderSettings['killStale'];
   readonly installation: Installation;
   readonly session: Session;
   readonly signal: AbortSignal;
+  /** Default: this machine's. */
+  readonly list?: () => Promise<ProcessDetails[]>;
 }): Promise<ProcessDetails[]> {
   const { installation, policy, session, signal } = options;
   if (policy === 'off') return [];
+  const list = options.list ?? (() => listProcesses({ withParents: true, signal }));
+  const entries = await list();
   const others = await session.others();
   const left = others.filter((entry) => !entry.isAlive);
-  const entries = await listProcesses({ withParents: true, signal });
   const own = await running(
     left.flatMap(({ children }) => children),
     entries,
@@ -170,12 +178,22 @@ export async function killStale(options: {
       .flatMap(({ owner, children }) => [owner.pid, ...children.map(({ pid }) => pid)]),
     own,
   });
-  for (const { pid } of stale) {
+  const ended = stale.length === 0 ? [] : stillThere(stale, await list());
+  for (const { pid } of ended) {
     signal.throwIfAborted();
     await killTree(pid);
   }
   for (const entry of left) await session.forget(entry);
-  return stale;
+  return ended;
+}
+
+/** Without those that have ended since: their ids may belong to others by now. */
+function stillThere(stale: readonly ProcessDetails[], now: readonly ProcessDetails[]): ProcessDetails[] {
+  const byPid = new Map(now.map((entry) => [entry.pid, entry]));
+  return stale.filter(({ pid, startedAt, name }) => {
+    const found = byPid.get(pid);
+    return found !== undefined && (startedAt === null ? found.name === name : found.startedAt === startedAt);
+  });
 }
 
 /** Which of the programs that were written down still run, and are no others with the same id. */
