@@ -3,11 +3,14 @@ import type { Api } from '../../client/api.ts';
 import type { ClientConfig } from '../../config/client-config.ts';
 import { flatrenderHome } from '../../config/home.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
+import type { ServiceRole } from '../../service/service-spec.ts';
 import type { Check, CheckResult } from './checks.ts';
 import { controlChecks } from './control-checks.ts';
 import { farmChecks } from './farm-checks.ts';
 import { machineChecks } from './machine-checks.ts';
 import { nodeChecks } from './node-checks.ts';
+import { serviceCheck } from './service-checks.ts';
+import { serviceFacts } from './service-facts.ts';
 import { writeSupportBundle } from './support-bundle.ts';
 import {
   bundleSources,
@@ -42,17 +45,23 @@ export async function openDoctor({ version, signal, connect }: DoctorOptions): P
   const loaded = agent instanceof FlatrenderError ? null : agent;
   const controlHome = findControlHome();
   const facts = loaded === null ? null : nodeFacts(loaded, signal);
+  const usesAfterEffects = loaded !== null && loaded.config.aerender.path !== '';
+  const service = (role: ServiceRole): Check =>
+    serviceCheck(serviceFacts(role, { usesAfterEffects, healthUrl: loaded && healthUrlOf(loaded), signal }));
   const checks: Check[] = [
     ...machineChecks({
       home: flatrenderHome(),
       ffmpegPath: loaded?.config.ffmpegPath ?? '',
       aerender: loaded?.config.aerender ?? null,
     }),
-    ...(controlHome === null ? [] : controlChecks({ directory: controlHome, version, signal })),
+    ...(controlHome === null
+      ? []
+      : [service('control'), ...controlChecks({ directory: controlHome, version, signal })]),
     ...(broken ? [{ name: 'agent.env', run: () => Promise.reject(broken) }] : []),
     ...(loaded === null || facts === null
       ? []
       : [
+          service('agent'),
           ...tunnelChecks(tunnelFacts(pathsOf('agent').tunnelFile, signal), loaded.config.url),
           ...nodeChecks(facts),
         ]),
