@@ -52,6 +52,8 @@ test('its links lead to headings of this file, and its files are there', () => {
   for (const [file] of text.matchAll(/\b(Dockerfile|compose)\.(control|node)(\.yaml)?|\bCaddyfile\b/g)) {
     assert.ok(existsSync(join(root, 'deploy', file)), file);
   }
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  for (const [, named] of code.matchAll(/flatrender-(\d[\w.-]*?)-linux/g)) assert.equal(named, version);
   for (const [, script = ''] of code.matchAll(/npm run ([\w:]+)/g)) {
     assert.ok(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts[script], script);
   }
