@@ -14,7 +14,7 @@ import type { OutboxEntry, OutputEntry } from './outbox.ts';
 import { createPreviewSender } from './preview-sender.ts';
 import { taskErrorOf } from './task-error.ts';
 import { placeAsset, type TemplateCache } from './template-cache.ts';
-import { roomFor, type Workspaces } from './workspace.ts';
+import { roomFor, roomForFrames, type Workspaces } from './workspace.ts';
 
 export interface TaskRunnerOptions extends Omit<DeliveryOptions, 'isFresh'> {
   readonly nodeId: string;
@@ -149,6 +149,10 @@ async function makeOutput(
       workspace,
       settings: options.engineSettings(),
     };
+    // Only now it is known what the template has rendered.
+    const frames = roomForFrames(request);
+    if (frames > 0)
+      await workspaces.checkRoom(frames + roomFor(0, request.output), (bytes) => cache.free(bytes));
     signal.throwIfAborted();
     const began = clock.now();
     const result = await render(request, task, logs, hosts, options);

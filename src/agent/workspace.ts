@@ -1,6 +1,7 @@
 /** Scratch directories: one per attempt, with room checked before and nothing left after. */
 import { mkdir, readdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RenderRequest } from '../engines/engine.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { OutputSpec } from '../protocol/jobs.ts';
@@ -80,6 +81,32 @@ export function roomFor(inputBytes: number, output: OutputSpec): number {
   const bytesPerPixel = output.container === 'gif' || output.container === 'png' ? 4 : 1 / 32;
   const outputBytes = output.width * output.height * frames * bytesPerPixel;
   return Math.round(inputBytes + 2 * Math.min(outputBytes, 20e9));
+}
+
+/** Frames of 8 bits with alpha that are not packed, as TIFF and PSD of After Effects are by default. */
+const FRAME_BYTES_PER_PIXEL = 4;
+
+/**
+ * What the single frames of After Effects take until they are encoded, bytes; 0: none are written, they are packed, or the
+ * length is not known before the inputs are opened.
+ */
+export function roomForFrames({
+  engine,
+  manifest,
+  output,
+  settings,
+}: Pick<RenderRequest, 'engine' | 'manifest' | 'output' | 'settings'>): number {
+  const section = manifest.engines.aerender;
+  const node = settings.aerender;
+  if (engine !== 'aerender' || !section || !node || node.path === '') return 0;
+  if ((node.mode ?? section.mode) !== 'sequence') return 0;
+  const module =
+    node.outputModules.sequence ?? (section.mode === 'sequence' ? section.outputModule : null) ?? '';
+  if (/png|jpe?g/i.test(module)) return 0;
+  const { width, height, fps, duration } = manifest.composition;
+  const seconds = output.durationSeconds ?? (typeof duration === 'number' ? duration : 0);
+  const frames = output.container === 'png' ? 1 : Math.ceil(seconds * fps);
+  return width * height * frames * FRAME_BYTES_PER_PIXEL;
 }
 
 /** A directory name for an attempt. Task ids come from the control plane, but become paths here. */

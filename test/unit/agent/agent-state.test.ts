@@ -8,7 +8,9 @@ import { type OutputEntry, openOutbox } from '../../../src/agent/outbox.ts';
 import { bestGpu, diskOf } from '../../../src/agent/system-info.ts';
 import { taskErrorOf } from '../../../src/agent/task-error.ts';
 import { ASSET_FILE, placeAsset } from '../../../src/agent/template-cache.ts';
-import { attemptName, createWorkspaces, roomFor } from '../../../src/agent/workspace.ts';
+import { attemptName, createWorkspaces, roomFor, roomForFrames } from '../../../src/agent/workspace.ts';
+import type { Manifest } from '../../../src/bundle/manifest.ts';
+import type { EngineSettings } from '../../../src/engines/engine.ts';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 import { keptLog } from '../../helpers/agent-under-test.ts';
 import { SMALL_OUTPUT } from '../../helpers/fake-control.ts';
@@ -153,6 +155,31 @@ test('the room a task needs grows with its inputs, frames and size', () => {
   assert.ok(room > 300e6 && room < 800e6, `${room} bytes for a minute of HD`);
   assert.ok(roomFor(100e6, { ...hd, durationSeconds: 120 }) > room);
   assert.equal(roomFor(0, { ...hd, container: 'png' }), 2 * 4 * 1920 * 1080);
+});
+
+test('the single frames of After Effects need room until they are encoded', () => {
+  const hd = { ...SMALL_OUTPUT, width: 640, height: 360, fps: 30, durationSeconds: 60 };
+  const request = (parts: { mode?: 'sequence' | 'movie'; module?: string; path?: string } = {}) =>
+    roomForFrames({
+      engine: 'aerender',
+      output: hd,
+      manifest: {
+        composition: { width: 1920, height: 1080, fps: 25, duration: 90 },
+        engines: { aerender: { mode: 'sequence' } },
+      } as unknown as Manifest,
+      settings: {
+        aerender: {
+          path: parts.path ?? '/ae',
+          mode: parts.mode ?? null,
+          outputModules: { sequence: parts.module ?? null, movie: null },
+        },
+      } as unknown as EngineSettings,
+    });
+  assert.equal(request(), 60 * 25 * 1920 * 1080 * 4);
+  assert.deepEqual(
+    [request({ mode: 'movie' }), request({ module: 'PNG Sequence' }), request({ path: '' })],
+    [0, 0, 0],
+  );
 });
 
 test('an input file appears in the workspace under the extension its user gave it, if that is one', async (t) => {
