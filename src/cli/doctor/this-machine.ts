@@ -8,7 +8,7 @@ import { createSignedHttp } from '../../client/signed-http.ts';
 import { waitingClock } from '../../client/waiting-clock.ts';
 import { isAgentSetUp, type LoadedAgentConfig, loadAgentConfig } from '../../config/agent-config.ts';
 import { clientFile, loadClientConfig } from '../../config/client-config.ts';
-import { flatrenderHome, homePaths } from '../../config/home.ts';
+import { controlHome, homePaths } from '../../config/home.ts';
 import { type MachinePaths, machinePaths, type ServicePlatform } from '../../config/machine-paths.ts';
 import { isNamedAfterEffects, listProcesses } from '../../engines/aerender/machine/processes.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
@@ -30,8 +30,8 @@ export function findAgent(): FoundAgent {
 
 /** The state directory of the control plane of this machine; null: there is none (that may be seen). */
 export function findControlHome(): string | null {
-  const installed = pathsOf('control').stateDir;
-  return [flatrenderHome(), installed].find((each) => existsSync(homePaths(each).config)) ?? null;
+  const home = controlHome();
+  return existsSync(homePaths(home).config) ? home : null;
 }
 
 /** Where an installed service of this machine has its things. */
@@ -98,15 +98,15 @@ async function strays(healthUrl: string | null, signal: AbortSignal): Promise<re
 }
 
 /** Files and logs of this machine for the support bundle. */
-export function bundleSources(agent: FoundAgent, controlHome: string | null): readonly BundleSource[] {
+export function bundleSources(agent: FoundAgent, home: string | null): readonly BundleSource[] {
   const agentPaths = pathsOf('agent');
   const files: [string, string][] = [];
   if (agent !== null && !(agent instanceof FlatrenderError) && agent.file !== null) {
     files.push([agent.file, 'node']);
   }
   files.push([agentPaths.tunnelFile, 'node'], [join(agentPaths.logDir, 'agent.log'), 'node']);
-  if (controlHome !== null) {
-    const { config, controlLog } = homePaths(controlHome);
+  if (home !== null) {
+    const { config, controlLog } = homePaths(home);
     files.push([config, 'control'], [controlLog, 'control']);
     files.push([join(dirname(agentPaths.tunnelFile), 'wg0.conf'), 'control']);
     files.push([join(pathsOf('control').logDir, 'control.log'), 'control']);
@@ -117,16 +117,11 @@ export function bundleSources(agent: FoundAgent, controlHome: string | null): re
 }
 
 /** Secrets that this machine knows, so that they are taken out of logs, too. */
-export async function knownSecrets(
-  agent: FoundAgent,
-  controlHome: string | null,
-): Promise<readonly string[]> {
+export async function knownSecrets(agent: FoundAgent, home: string | null): Promise<readonly string[]> {
   const found: string[] = [];
   if (agent !== null && !(agent instanceof FlatrenderError)) found.push(agent.config.secret);
-  if (controlHome !== null) {
-    found.push(
-      ((await readFile(homePaths(controlHome).farmSecret, 'utf8').catch(() => '')) as string).trim(),
-    );
+  if (home !== null) {
+    found.push(((await readFile(homePaths(home).farmSecret, 'utf8').catch(() => '')) as string).trim());
   }
   if (existsSync(clientFile())) {
     try {
