@@ -126,7 +126,9 @@ export default class NodeJoin extends BaseCommand {
       installed: 'is installed',
       none: 'is set up',
     }[agent];
-    this.print(`node ${node} of ${farm} ${how}${result === 'already' ? ' (already)' : ''}: ${way}`);
+    this.print(
+      `node ${node} of ${farm} ${how}${result === 'joined' ? '' : ` (${result === 'already' ? 'already' : 'it had joined before'})`}: ${way}`,
+    );
     const next = {
       ready: `on the control plane: flatrender node show ${node}`,
       started: `on the control plane: flatrender node show ${node}`,

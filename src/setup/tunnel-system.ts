@@ -25,10 +25,13 @@ export interface TunnelFile {
   readonly peerKey: string | null;
 }
 
-/** What the plans need to know of this machine; for another `platform` its usual places. */
-export function tunnelSystem(platform: ServicePlatform, file: string): TunnelSystem {
+/** What the plans need to know of this machine; `isHere` false: of any machine of that system, at the usual places. */
+export function tunnelSystem(
+  platform: ServicePlatform,
+  file: string,
+  isHere = platform === process.platform,
+): TunnelSystem {
   const programFiles = process.env.ProgramFiles ?? 'C:\\Program Files';
-  const isHere = platform === process.platform;
   const find = (name: string): string => (platform === 'darwin' ? (findProgram(name) ?? name) : name);
   return {
     platform,

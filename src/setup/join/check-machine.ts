@@ -6,6 +6,7 @@ import { parseEnvFile } from '../../lib/env-file.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { Invitation, InvitationMesh } from '../../protocol/enrolment.ts';
 import { CLOCK_TOLERANCE_SECONDS } from '../../protocol/signatures.ts';
+import type { TunnelSystem } from '../tunnel-plan.ts';
 import { type RunningTunnel, readTunnelFile } from '../tunnel-system.ts';
 import type { Credentials, JoinMachine } from './join-machine.ts';
 import { invitationMark, readJoinRecord } from './join-record.ts';
@@ -36,7 +37,7 @@ export async function checkMachine(
   if (mesh === null) return { warnings: [...warnings, ...(await checkDisk(machine))], joined, running: null };
   machine.requireWireGuard();
   const running = await machine.askTunnel(signal);
-  checkTunnelFile(machine, mesh, running);
+  checkTunnelFile(machine.tunnel, mesh.serverPublicKey, running);
   checkAddresses(machine, invitation.node, mesh);
   if (!joined) await checkEndpointName(machine, mesh);
   return { warnings: [...warnings, ...(await checkDisk(machine))], joined, running };
@@ -96,21 +97,24 @@ function checkExpiry({ node, expiresAt }: Invitation, now: number): string[] {
   });
 }
 
-function checkTunnelFile(machine: JoinMachine, mesh: InvitationMesh, running: RunningTunnel | null): void {
-  const { file } = machine.tunnel;
+/** Refuses a wg-flatrender that leads elsewhere: MESH_INVALID names the file, or the interface that came from nowhere. */
+export function checkTunnelFile(
+  { file, platform }: TunnelSystem,
+  serverPublicKey: string,
+  running: RunningTunnel | null,
+): void {
   const found = readTunnelFile(file);
-  if (found && found.peerKey !== mesh.serverPublicKey) {
-    throw new FlatrenderError(
-      'MESH_INVALID',
-      `${file} belongs to another tunnel: its peer is ${found.peerKey ?? 'missing'}, this farm’s is ${mesh.serverPublicKey}`,
-      {
-        hint: 'of a farm that this machine has left? Then: flatrender node uninstall; else give that tunnel another name',
-      },
-    );
+  if (found && found.peerKey !== serverPublicKey) {
+    const peer = found.peerKey ?? 'missing';
+    const message = `${file} belongs to another tunnel: its peer is ${peer}, this farm’s is ${serverPublicKey}`;
+    throw new FlatrenderError('MESH_INVALID', message, {
+      hint: 'of a farm that this machine has left? Then: flatrender node uninstall --purge; else give that tunnel another name',
+    });
   }
   if (!found && running) {
+    const remove = platform === 'linux' ? `ip link delete ${NODE_TUNNEL}` : 'take that tunnel down';
     throw new FlatrenderError('MESH_INVALID', `an interface ${NODE_TUNNEL} is up, but not from ${file}`, {
-      hint: `who brought it up? It has to go first: ${machine.platform === 'linux' ? `ip link delete ${NODE_TUNNEL}` : 'take that tunnel down'}`,
+      hint: `who brought it up? It has to go first: ${remove}`,
     });
   }
 }

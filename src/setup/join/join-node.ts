@@ -39,8 +39,8 @@ export interface Joined {
   readonly node: string;
   readonly farm: string;
   readonly url: string;
-  /** `already`: nothing had to be changed. */
-  readonly result: 'joined' | 'already';
+  /** `changed`: it had joined before, something was missing. `already`: nothing had to be done. */
+  readonly result: 'joined' | 'changed' | 'already';
   /** In the mesh; null: no tunnel of this farm. */
   readonly address: string | null;
   readonly publicKey: string;
@@ -88,7 +88,7 @@ export async function joinNode(
     node,
     farm,
     url,
-    result: changed || agent.changed ? 'joined' : 'already',
+    result: checked.joined === null ? 'joined' : changed || agent.changed ? 'changed' : 'already',
     address: mesh?.address ?? null,
     publicKey: own.keys.publicKey,
     envFile: machine.paths.envFile,

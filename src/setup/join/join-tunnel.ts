@@ -8,7 +8,7 @@ import type { InvitationMesh } from '../../protocol/enrolment.ts';
 import { planTunnelDown, planTunnelKey, planTunnelUp, switchesLive } from '../tunnel-plan.ts';
 import { type RunningTunnel, readTunnelFile, type TunnelFile, withPrivateKey } from '../tunnel-system.ts';
 import type { TunnelKeyName } from './enrol-machine.ts';
-import type { JoinMachine } from './join-machine.ts';
+import type { JoinMachine, JoinPaths } from './join-machine.ts';
 import { keyFileSteps } from './own-key.ts';
 
 /** Stopping a Windows service takes its time, during which the next one of that name is refused. */
@@ -105,8 +105,7 @@ export class JoinTunnel {
 
   /** The invitation's key is of no use any more. */
   async forgetTemporaryKey(signal: AbortSignal): Promise<void> {
-    const path = this.#machine.paths.temporaryKeyFile;
-    await this.#machine.runPlan([{ kind: 'remove', path, what: 'remove the invitation’s key' }], signal);
+    await this.#machine.runPlan([forgetKeyStep(this.#machine.paths)], signal);
   }
 
   /** Whether the other end has answered since this began. */
@@ -121,15 +120,14 @@ export class JoinTunnel {
     const { tunnel, paths } = this.#machine;
     if (!this.#touched) return null;
     const signal = AbortSignal.timeout(TAKE_BACK_MS);
+    // With the invitation's key it is what an interrupted run left.
+    const before = this.#before?.privateKey === this.#mesh.privateKey ? null : this.#before;
     const steps: PlanStep[] =
-      this.#before !== null && this.#running !== null
-        ? planTunnelUp(tunnel, this.#before.text, true)
+      before !== null && this.#running !== null
+        ? planTunnelUp(tunnel, before.text, true)
         : planTunnelDown(tunnel);
     try {
-      await this.#machine.runPlan(
-        [...steps, { kind: 'remove', path: paths.temporaryKeyFile, what: 'remove the invitation’s key' }],
-        signal,
-      );
+      await this.#machine.runPlan([...steps, forgetKeyStep(paths)], signal);
       return null;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -175,6 +173,11 @@ export class JoinTunnel {
     const { keyFile, temporaryKeyFile } = this.#machine.paths;
     return key === 'own' ? keyFile : temporaryKeyFile;
   }
+}
+
+/** Removes the file with the invitation's key. */
+export function forgetKeyStep({ temporaryKeyFile }: JoinPaths): PlanStep {
+  return { kind: 'remove', path: temporaryKeyFile, what: 'remove the invitation’s key' };
 }
 
 function settingOf(text: string, name: string): string | null {

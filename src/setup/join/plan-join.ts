@@ -3,7 +3,7 @@ import type { PlanStep } from '../../lib/plan.ts';
 import { agentEnvSteps, directorySteps, recordSteps } from './agent-env-steps.ts';
 import type { JoinMachine } from './join-machine.ts';
 import type { JoinOptions } from './join-node.ts';
-import { JoinTunnel } from './join-tunnel.ts';
+import { forgetKeyStep, JoinTunnel } from './join-tunnel.ts';
 import { planOwnKey } from './own-key.ts';
 
 /** Every step on a machine that is no node yet. The requests to the control plane in between are not steps. */
@@ -22,7 +22,7 @@ export async function planJoin(
     ...(tunnel?.planOpen('temporary') ?? []),
     ...agentEnvSteps(machine, { ...credentials, ...settings }),
     ...recordSteps(machine, invitation, keys.publicKey),
-    ...(tunnel?.planSettle() ?? []),
+    ...(tunnel ? [...tunnel.planSettle(), forgetKeyStep(paths)] : []),
     ...((await machine.service?.plan()) ?? []),
   ];
 }

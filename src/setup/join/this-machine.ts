@@ -27,7 +27,7 @@ import type { AgentHealth, JoinMachine, JoinPaths, JoinService } from './join-ma
 interface ThisMachineOptions {
   /** Version of this program. */
   readonly version: string;
-  /** Default: this system. */
+  /** For a plan: any machine of that system. Default: this one. */
   readonly platform?: ServicePlatform | undefined;
   /** Default: where the service looks for it. */
   readonly envFile?: string | undefined;
@@ -48,7 +48,7 @@ export function thisMachine(options: ThisMachineOptions): JoinMachine {
   const programDir =
     platform === 'win32' && process.platform !== 'win32' ? 'C:\\flatrender' : dirname(process.execPath);
   const paths = machinePaths(platform, 'agent', programDir);
-  const tunnel = tunnelSystem(platform, paths.tunnelFile);
+  const tunnel = tunnelSystem(platform, paths.tunnelFile, options.platform === undefined);
   const clock = waitingClock;
   const startedAt = clock.now();
   return {
