@@ -14,7 +14,7 @@ import {
 import { unitText, xmlText } from '../unit-text.ts';
 import { systemProgram } from './system-program.ts';
 
-export const WINDOWS_TASK = 'FlatRenderNodeAgent';
+const WINDOWS_TASK = 'FlatRenderNodeAgent';
 const schtasks = systemProgram('schtasks');
 
 /** The plans for the task at logon. */
