@@ -15,7 +15,7 @@ import {
 } from '../service-spec.ts';
 import { systemProgram } from './system-program.ts';
 
-export const WINDOWS_SERVICE = 'FlatRenderNodeAgent';
+const WINDOWS_SERVICE = 'FlatRenderNodeAgent';
 const DISPLAY_NAME = 'FlatRender Node Agent';
 const DESCRIPTION = 'Renders jobs of the FlatRender farm on this machine.';
 /** Restarted 5 s after each failure (also after the third: the last action is repeated); counted anew after a day. */
@@ -24,8 +24,8 @@ const FORGET_FAILURES_SECONDS = 86_400;
 // Winerror.h
 const ERROR_SERVICE_DOES_NOT_EXIST = 1060;
 const ERROR_SERVICE_NOT_ACTIVE = 1062;
-/** Wine's sc.exe has no such command; Windows answers 0. */
-const NOT_IN_WINE = [1];
+/** ERROR_INVALID_COMMAND_LINE: Wine 10's sc.exe has no such command; Windows answers 0. */
+const NOT_IN_WINE = [1639];
 /** LocalSystem and the administrators: names of accounts are translated, their numbers (SIDs) are not. */
 const SYSTEM_AND_ADMINISTRATORS = ['*S-1-5-18:F', '*S-1-5-32-544:F'];
 
