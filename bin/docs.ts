@@ -43,7 +43,10 @@ export function commandSnapshot(commands: Command.Loadable[]): string {
       command.id.replaceAll(':', ' '),
       {
         ...(command.aliases.length > 0 ? { aliases: command.aliases } : {}),
-        args: Object.values(command.args).map((arg) => `${arg.name}${arg.required ? '' : '?'}`),
+        args: [
+          ...Object.values(command.args).map((arg) => `${arg.name}${arg.required ? '' : '?'}`),
+          ...(command.strict === false ? ['...'] : []),
+        ],
         flags: Object.fromEntries(
           visibleFlags(command).map((flag) => [`--${flag.name}`, describeFlag(flag).join(', ')]),
         ),

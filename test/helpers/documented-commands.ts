@@ -35,9 +35,7 @@ export function commandProblem(
       continue;
     }
     const flag = word.split('=', 1)[0] ?? '';
-    // `boolean, -y` and `boolean, --no-mesh` name other ways to write a flag.
-    const kind =
-      command.flags[flag] ?? Object.values(command.flags).find((value) => value.split(/,\s*/).includes(flag));
+    const kind = flagKind(command, flag);
     if (flag === '--help' || flag === '-h') continue;
     if (kind === undefined) return `${name} has no flag ${flag}`;
     if (!kind.startsWith('boolean') && !word.includes('=')) index += 1;
@@ -46,4 +44,11 @@ export function commandProblem(
   if (!isOpen && values > command.args.length)
     return `${name} takes ${command.args.length} arguments, not ${values}`;
   return null;
+}
+
+/** How the snapshot describes a flag; undefined: there is none. `boolean, -y` and `boolean, --no-mesh` name other ways to write one. */
+export function flagKind(command: CommandSnapshot, flag: string): string | undefined {
+  return (
+    command.flags[flag] ?? Object.values(command.flags).find((kind) => kind.split(/,\s*/).includes(flag))
+  );
 }
