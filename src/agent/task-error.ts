@@ -1,16 +1,6 @@
 import { FlatrenderError } from '../lib/errors.ts';
+import { systemTrouble } from '../lib/system-trouble.ts';
 import type { TaskError } from '../protocol/jobs.ts';
-
-/** Trouble of the operating system in words that tell an operator which machine to look at. */
-const SYSTEM: Readonly<Record<string, ['DISK_FULL' | 'UNAVAILABLE', string]>> = {
-  ENOSPC: ['DISK_FULL', 'make room on this node, or move TEMP_DIR and STATE_DIR to another disk'],
-  EDQUOT: ['DISK_FULL', 'the disk quota of the agent’s account is used up'],
-  EACCES: ['UNAVAILABLE', 'the agent’s account may not use that file: check the permissions on this node'],
-  EPERM: ['UNAVAILABLE', 'the agent’s account may not use that file: check the permissions on this node'],
-  EROFS: ['UNAVAILABLE', 'that file system is read-only: move TEMP_DIR and STATE_DIR'],
-  EMFILE: ['UNAVAILABLE', 'too many open files: raise the limit of the agent’s account'],
-  EIO: ['UNAVAILABLE', 'the disk reports errors'],
-};
 
 /** Any failure of an attempt as it is reported: trouble of this machine and bugs may be retried elsewhere. */
 export function taskErrorOf(error: unknown): TaskError {
@@ -37,10 +27,9 @@ function describe(error: unknown): FlatrenderError {
       retryable: true,
     });
   }
+  const known = systemTrouble(error);
+  if (known) return known;
   const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-  const known = SYSTEM[code];
-  if (known) return new FlatrenderError(known[0], message, { cause: error, hint: known[1] });
   return new FlatrenderError('INTERNAL', message, {
     cause: error,
     retryable: true,

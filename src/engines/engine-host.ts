@@ -6,6 +6,7 @@
 import { Worker } from 'node:worker_threads';
 import { errorFromBody, FlatrenderError, toFlatrenderError } from '../lib/errors.ts';
 import { keepChildrenInGroup, killTree } from '../lib/exec.ts';
+import { systemTrouble } from '../lib/system-trouble.ts';
 import type { EngineName } from '../protocol/names.ts';
 import type { EngineInfo } from '../protocol/nodes.ts';
 import type { EngineSettings, Progress, RenderContext, RenderRequest } from './engine.ts';
@@ -58,7 +59,7 @@ async function serve(order: Exclude<HostOrder, { type: 'abort' }>, signal: Abort
     }
   } catch (error) {
     const aborted = signal.aborted && signal.reason instanceof FlatrenderError;
-    const known = aborted ? signal.reason : toFlatrenderError(error);
+    const known = aborted ? signal.reason : (systemTrouble(error) ?? toFlatrenderError(error));
     const stack = known.code === 'INTERNAL' && error instanceof Error ? error.stack : undefined;
     return { type: 'failed', error: known.toBody(), ...(stack === undefined ? {} : { stack }) };
   }

@@ -1,6 +1,6 @@
 /** What users of After Effects suffer from, played by the stand-ins: the right error, nothing left, and the next job works. */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { aerenderEngine } from '../../src/engines/aerender/aerender-engine.ts';
@@ -179,3 +179,21 @@ function leftBehind(place: Studio): string[] {
   });
   return [...place.processes(), ...queues];
 }
+
+test('a directory of its own that the node cannot write is told as such, and is no bug', {
+  skip: process.platform !== 'linux' && 'needs /proc',
+}, async (context) => {
+  const place = studio(context);
+  const hosts = createEngineHosts({ entry: selfCommand(['__engine-host']) });
+  context.after(() => hosts.close());
+  const request = place.request();
+  // No file can be made there, by root neither.
+  const settings = place.settings({ stateDir: join(place.root, 'state') });
+  mkdirSync(join(place.root, 'state'));
+  symlinkSync('/sys/kernel', join(place.root, 'state', 'sessions'));
+  const { context: recording } = recordingContext();
+  const error = await failureOf(
+    hosts.render({ ...request, settings: { ...request.settings, aerender: settings } }, recording),
+  );
+  assert.deepEqual([error.code, error.retryable], ['UNAVAILABLE', true]);
+});
