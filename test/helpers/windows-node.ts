@@ -27,6 +27,7 @@ export interface WindowsNode {
   serviceState(): Promise<string | null>;
   /** Lines of logs\agent.log. */
   log(): Promise<Record<string, unknown>[]>;
+  logText(): Promise<string>;
   /** Waits until the service is in a state and, if RUNNING, its health answers. */
   untilService(state: string | null, timeoutMs?: number): Promise<void>;
 }
@@ -46,19 +47,20 @@ export async function unpackRelease(wine: Wine, folder: string, healthPort: numb
   const healthUrl = `http://127.0.0.1:${healthPort}/health`;
   const serviceState = async (): Promise<string | null> =>
     /STATE\s*: \d+\s+(\w+)/.exec((await wine.run('sc', ['query', SERVICE])).stdout)?.[1] ?? null;
+  const logText = (): Promise<string> =>
+    readFile(join(directory, 'logs', 'agent.log'), 'utf8').catch(() => '');
   return {
     directory,
     healthUrl,
     flatrender: (args, timeoutMs = 60_000) =>
       wine.run(wine.windowsPath(join(directory, 'flatrender.exe')), args, { cwd: directory, timeoutMs }),
     serviceState,
-    async log() {
-      const text = await readFile(join(directory, 'logs', 'agent.log'), 'utf8');
-      return text
+    log: async () =>
+      (await logText())
         .trim()
         .split('\n')
-        .map((line) => JSON.parse(line));
-    },
+        .map((line) => JSON.parse(line)),
+    logText,
     async untilService(state, timeoutMs = 20_000) {
       const giveUpAt = performance.now() + timeoutMs;
       for (;;) {
@@ -66,8 +68,7 @@ export async function unpackRelease(wine: Wine, folder: string, healthPort: numb
         const answers = state !== 'RUNNING' || (await answersAt(healthUrl));
         if (found === state && answers) return;
         if (performance.now() > giveUpAt) {
-          const log = await readFile(join(directory, 'logs', 'agent.log'), 'utf8').catch(() => 'no log');
-          throw new Error(`the service is ${found}, not ${state}, after ${timeoutMs} ms\n${log}`);
+          throw new Error(`the service is ${found}, not ${state}, after ${timeoutMs} ms\n${await logText()}`);
         }
         await new Promise((resolve) => setTimeout(resolve, 100));
       }

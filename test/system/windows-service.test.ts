@@ -1,7 +1,7 @@
 /** The archive for Windows on a Windows of its own: unpacked, installed as a service, put to work, changed, removed. */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setEnvLines } from '../../src/config/agent-env.ts';
@@ -34,66 +34,44 @@ interface Submitted {
   readonly jobs: readonly JobView[];
 }
 
-test('flatrender.exe works as a Windows service', { skip, timeout: 280_000 }, async (t) => {
+test('flatrender.exe works as a Windows service', { skip, timeout: 400_000 }, async (t) => {
   await using farm = await startFarm();
   await using wine = await openWine();
   const node = await unpackRelease(wine, 'Flat Render (64 bit)', await freePort());
-  await programs(t, node);
-  await t.test('what Windows is to start says so when somebody else starts it', async () => {
-    // Wine takes 10 s to find out, and ends a service of this name meanwhile.
-    const byHand = node.flatrender(['agent', 'run', '--service']);
-    await addEncoder(node);
-    await installAfterEffects(wine, FONT, FONT_NAME);
-    const { exitCode, stderr } = await byHand;
-    assert.equal(exitCode, 2);
-    assert.match(stderr, /--service is for Windows.*\n.*flatrender agent run/);
-  });
-  await t.test('it is a whole farm as well: quickstart renders a first video', async () => {
-    const { exitCode, stdout, stderr } = await node.flatrender(['quickstart', '-o', 'C:\\first.mp4']);
-    assert.equal(exitCode, 0, stderr);
-    assert.match(stdout, /^C:\\first\.mp4\n150 frames/);
-    assert.deepEqual(wine.processes(/flatrender\.exe/), []);
-  });
-  await writeSettings(farm, node, 'win-1', { AE_FIRST_FRAME_SECONDS: '60' });
+  await addEncoder(node);
+  await installAfterEffects(wine, FONT, FONT_NAME);
   await service(t, farm, wine, node);
 });
 
-/** What works without a farm. */
-async function programs(t: TestContext, node: WindowsNode): Promise<void> {
-  await t.test('it says its version, checks the machine and templates, and names what is wrong', async () => {
-    const { stdout, stderr } = await node.flatrender(['--version']);
-    assert.match(stdout, /^flatrender\/\S+ win32-x64 node-v26/);
-    assert.equal(stderr, '');
-    assert.match((await node.flatrender(['--help'])).stdout, /USAGE\n {2}\$ flatrender \[COMMAND\]/);
-    const doctor = await node.flatrender(['doctor']);
-    assert.match(doctor.stdout, /encoder\s+no video encoder/);
-    assert.match(
-      (await node.flatrender(['template', 'validate', 'templates\\video\\title-card'])).stdout,
-      /^ok /,
-    );
-    const run = await node.flatrender(['agent', 'run']);
-    assert.equal(run.exitCode, 2);
-    assert.match(run.stderr, /NODE_ID is not set .*Program Files\\Flat Render \(64 bit\)/);
-  });
-}
-
 async function service(t: TestContext, farm: Farm, wine: Wine, node: WindowsNode): Promise<void> {
-  const sc = async (...args: string[]): Promise<void> => {
-    const { exitCode, stdout } = await wine.run('sc', args);
-    assert.equal(exitCode, 0, `sc ${args.join(' ')}: ${stdout}`);
+  const unpacked = (await readdir(node.directory)).filter((name) => name !== 'logs').sort();
+  const run = async (...args: string[]): Promise<string> => {
+    const { exitCode, stdout, stderr } = await node.flatrender(args, 150_000);
+    assert.equal(exitCode, 0, `${args.join(' ')}: ${stdout}${stderr}\n${await node.logText()}`);
+    return stdout;
   };
 
-  await t.test('it is installed and runs, with its log and state beside it', async () => {
-    const program = wine.windowsPath(join(node.directory, 'flatrender.exe'));
-    await sc('create', SERVICE, 'binPath=', `"${program}" agent run --service`, 'start=', 'auto');
-    const began = performance.now();
-    await sc('start', SERVICE);
-    await node.untilService('RUNNING');
-    t.diagnostic(`service start → healthy: ${Math.round(performance.now() - began)} ms`);
-    assert.ok(existsSync(join(node.directory, 'state', 'agent', 'win-1')));
-    const events = (await node.log()).map(({ event }) => event);
-    assert.ok(events.includes('service.running') || events.includes('agent.registered'));
+  await t.test('without settings there is no service, and it says what to do', async () => {
+    const { exitCode, stderr } = await node.flatrender(['node', 'install']);
+    assert.equal(exitCode, 2);
+    assert.match(stderr, /there is no C:\\Program Files\\Flat Render \(64 bit\)\\agent\.env/);
+    assert.equal(await node.serviceState(), null);
   });
+
+  await t.test(
+    'it is installed and runs, with its log and state beside it; again it is there already',
+    async (t) => {
+      await writeSettings(farm, node, 'win-1', { AE_FIRST_FRAME_SECONDS: '60' });
+      const began = performance.now();
+      assert.match(await run('node', 'install'), /^FlatRenderNodeAgent is installed; running/);
+      await node.untilService('RUNNING');
+      t.diagnostic(`node install → healthy: ${Math.round(performance.now() - began)} ms`);
+      assert.ok(existsSync(join(node.directory, 'state', 'agent', 'win-1')));
+      assert.ok((await node.log()).some(({ event }) => event === 'service.running'));
+      assert.match(await run('node', 'install'), /^FlatRenderNodeAgent is already installed; running/);
+      assert.match(await run('node', 'status'), /running/);
+    },
+  );
 
   await t.test('it renders: test pictures, Lottie, and After Effects', async (t) => {
     await farm.pushTemplate(mockTemplate('quick', 0));
@@ -126,9 +104,10 @@ async function service(t: TestContext, farm: Farm, wine: Wine, node: WindowsNode
     const { jobs } = await farm.run<Submitted>(['job', 'submit', '-t', 'slow']);
     const id = jobs[0]?.id ?? '';
     await untilJob(farm, id, (job) => (job.tasks?.[0]?.frame ?? 0) > 3);
-    await sc('stop', SERVICE);
-    assert.equal(await node.serviceState(), 'STOP_PENDING', 'it has a moment to finish');
-    await node.untilService('STOPPED', 25_000);
+    const began = performance.now();
+    assert.match(await run('node', 'stop'), /^stopped/);
+    t.diagnostic(`node stop while it renders: ${Math.round(performance.now() - began)} ms`);
+    assert.equal(await node.serviceState(), 'STOPPED');
     const [task] = (await jobView(farm, id)).tasks ?? [];
     assert.equal(task?.state, 'queued');
     assert.deepEqual(
@@ -141,8 +120,7 @@ async function service(t: TestContext, farm: Farm, wine: Wine, node: WindowsNode
       (await node.log()).some(({ event, exitCode }) => event === 'service.stopped' && exitCode === 0),
     );
 
-    await sc('start', SERVICE);
-    await node.untilService('RUNNING');
+    assert.match(await run('node', 'start'), /^started; running/);
     await untilJob(farm, id, (job) => job.tasks?.[0]?.epoch === 2 && (job.tasks[0].frame ?? 0) > 3);
     await farm.run(['job', 'cancel', id]);
   });
@@ -157,21 +135,23 @@ async function service(t: TestContext, farm: Farm, wine: Wine, node: WindowsNode
     const file = join(node.directory, 'agent.env');
     const right = await readFile(file, 'utf8');
     await writeFile(file, setEnvLines(right, { MAX_CONCURRENT_JOBS: 'many' }));
-    await sc('start', SERVICE);
-    await node.untilService('STOPPED');
+    const { exitCode, stderr } = await node.flatrender(['node', 'start']);
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /FlatRenderNodeAgent does not run: exit code 2[\s\S]*MAX_CONCURRENT_JOBS/);
     const failed = (await node.log()).findLast(({ event }) => event === 'service.failed');
     assert.match(JSON.stringify(failed), /MAX_CONCURRENT_JOBS.*many.*is not valid/);
     const { stdout } = await wine.run('sc', ['query', SERVICE]);
     assert.match(stdout, /WIN32_EXIT_CODE\s*: 1066[\s\S]*SERVICE_EXIT_CODE\s*: 2\b/);
-    await writeFile(file, setEnvLines(right, { MAX_CONCURRENT_JOBS: '3' }));
+    await writeFile(file, right);
+    assert.equal((await node.flatrender(['node', 'config', 'set', 'MAX_CONCURRENT_JOBS=many'])).exitCode, 2);
+    assert.match(await run('node', 'config', 'set', 'MAX_CONCURRENT_JOBS=3'), /MAX_CONCURRENT_JOBS changed/);
   });
 
   await t.test(
     'it runs while the control plane is away, with its new settings once that is back',
     async () => {
       await farm.control().stop();
-      await sc('start', SERVICE);
-      await node.untilService('RUNNING');
+      assert.match(await run('node', 'start'), /^started; running/);
       await farm.startControl();
       const giveUpAt = performance.now() + 30_000;
       let slots: unknown;
@@ -183,12 +163,12 @@ async function service(t: TestContext, farm: Farm, wine: Wine, node: WindowsNode
     },
   );
 
-  await t.test('removed, it leaves no process and no service', async () => {
-    await sc('stop', SERVICE);
-    await node.untilService('STOPPED', 25_000);
-    await sc('delete', SERVICE);
-    await node.untilService(null);
+  await t.test('removed, it leaves nothing but the files of the archive', async () => {
+    assert.match(await run('node', 'uninstall', '--purge', '--yes'), /the service is removed/);
+    assert.equal(await node.serviceState(), null);
     assert.deepEqual(wine.processes(/flatrender\.exe/), []);
+    assert.deepEqual((await readdir(node.directory)).sort(), unpacked);
+    assert.match(await run('node', 'uninstall'), /already/);
   });
 }
 
