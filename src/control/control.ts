@@ -23,7 +23,7 @@ import { FinishedUploads } from './finished-uploads.ts';
 import { Leases } from './leases.ts';
 import { Metrics } from './metrics.ts';
 import { NodeAuth } from './node-auth.ts';
-import { openMesh } from './open-mesh.ts';
+import { meshFinder } from './open-mesh.ts';
 import { Previews } from './previews.ts';
 import { RecentObjects } from './recent-objects.ts';
 import { Registry } from './registry.ts';
@@ -74,7 +74,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     clock,
   });
   undo.defer(() => objects.close());
-  const mesh = options.mesh === undefined ? await openMesh(config, logger) : options.mesh;
+  const given = options.mesh;
+  const mesh = given === undefined ? meshFinder(config, logger) : () => Promise.resolve(given);
   const control = assemble({ config, logger, clock, farmSecret, store, objects, mesh });
   undo.defer(() => {
     control.dispatcher.close();
@@ -134,7 +135,7 @@ interface Parts {
   readonly farmSecret: Buffer;
   readonly store: Store;
   readonly objects: Awaited<ReturnType<typeof createFsObjectStore>>;
-  readonly mesh: Mesh | null;
+  readonly mesh: () => Promise<Mesh | null>;
 }
 
 function assemble({ config, logger, clock, farmSecret, store, objects, mesh }: Parts): Control {

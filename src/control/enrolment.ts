@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import { generateKeyPair } from '../mesh/keys.ts';
+import { generateKeyPair, requirePublicKey } from '../mesh/keys.ts';
 import type { Mesh } from '../mesh/mesh.ts';
 import {
   deriveInvitationSecret,
@@ -22,6 +22,7 @@ import {
   type SignedRequest,
 } from '../protocol/signatures.ts';
 import type { InvitationRecord, Store } from '../store/store.ts';
+import { MeshKeeper } from './mesh-keeper.ts';
 import type { NodeCaller } from './node-auth.ts';
 import { Nonces } from './nonces.ts';
 import type { NodeEntry, Registry } from './registry.ts';
@@ -33,29 +34,24 @@ interface EnrolmentOptions {
   readonly logger: Logger;
   readonly farmSecret: Uint8Array;
   readonly farm: string;
-  /** null: this farm has no mesh (that the control plane may change). */
-  readonly mesh: Mesh | null;
+  /** The mesh that the control plane may change; null: this farm has none (yet). */
+  readonly mesh: () => Promise<Mesh | null>;
 }
 
 type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 // Whoever comes with an older one is told that there is a newer.
 const NUMBERS_KNOWN = 16;
-// The answer must be on its way through the old tunnel before that is cut; a lost one is repeated by the machine.
-const SWITCH_AFTER_MS = 300;
-// The mesh could not be changed (its helper is away): tried again.
-const RETRY_MS = 5_000;
 
-/** Makes invitations, checks who uses them, and brings the mesh in line. */
+/** Makes invitations and checks who uses them; the mesh follows. */
 export class Enrolment {
   readonly #options: EnrolmentOptions;
   readonly #nonces = new Nonces();
-  #cancel = (): void => undefined;
-  #working: Promise<void> = Promise.resolve();
-  #closed = false;
+  readonly #keeper: MeshKeeper;
 
   constructor(options: EnrolmentOptions) {
     this.#options = options;
+    this.#keeper = new MeshKeeper({ ...options, find: options.mesh });
   }
 
   /** Once at start: what a crash left undone between the store and the mesh. */
@@ -65,7 +61,7 @@ export class Enrolment {
       const entry = registry.get(record.nodeId);
       if (entry) entry.invitation = record;
     }
-    this.#plan(0);
+    this.#keeper.compareAll();
   }
 
   /**
@@ -73,45 +69,22 @@ export class Enrolment {
    * until the invitation is used. NODE_NOT_FOUND, MESH_INVALID (nobody said where nodes dial), MESH_* of the mesh.
    */
   async invite(nodeId: string, request: InviteRequest, defaultUrl: string): Promise<Invitation> {
-    const { store, registry, clock, farmSecret, farm, mesh } = this.#options;
+    const { store, registry, clock, farmSecret, farm } = this.#options;
     const entry = registry.require(nodeId);
     const expiresAt = clock.now() + Math.round(request.hours * 3_600_000);
-    const wanted = request.mesh === 'none' ? null : mesh;
-    const server = await wanted?.server();
-    if (server && server.endpoint === null) {
-      throw new FlatrenderError('MESH_INVALID', 'the mesh does not say where nodes dial', {
-        hint: `on the control plane: sudo flatrender wg init --endpoint HOST:${server.listenPort}`,
-      });
-    }
-    const keys = wanted === null ? null : generateKeyPair();
-    const address = request.address;
-    // First the mesh: what it refuses (an address that is taken) must not have killed the invitation before.
-    const peer =
-      wanted && keys
-        ? await wanted.setPeer({
-            name: nodeId,
-            publicKey: keys.publicKey,
-            address,
-            temporaryUntil: expiresAt,
-          })
-        : null;
-    const record = await store.issueInvitation(
-      nodeId,
-      { expiresAt, temporaryKey: keys?.publicKey ?? null },
-      clock.now(),
-    );
-    this.#put(entry, record);
-    this.#plan();
-    const tunnel: InvitationMesh | null =
-      server?.endpoint && peer && keys
+    const mesh = await this.#keeper.find();
+    const before = entry.invitation;
+    const { record, tunnel } =
+      mesh === null || request.mesh === 'none'
         ? {
-            endpoint: server.endpoint,
-            serverPublicKey: server.publicKey,
-            serverAddress: server.address,
-            address: peer.address,
-            privateKey: keys.privateKey,
+            record: await store.issueInvitation(nodeId, { expiresAt, temporaryKey: null }, clock.now()),
+            tunnel: null,
           }
-        : null;
+        : await this.#issueWithTunnel(entry, expiresAt, mesh, request.address);
+    this.#put(entry, record);
+    // The invitation before is dead, and so is its key.
+    if (tunnel === null && before?.temporaryKey != null) this.#keeper.compareAll();
+    else this.#keeper.plan();
     return {
       flatrenderInvitation: 1,
       node: nodeId,
@@ -154,49 +127,90 @@ export class Enrolment {
     return { entry, nonce, secret };
   }
 
-  /** Binds the invitation to the machine. INVITATION_USED, INVITATION_EXPIRED, INVITATION_REPLACED. */
+  /**
+   * Binds the invitation to the machine. INVITATION_USED, INVITATION_EXPIRED, INVITATION_REPLACED; MESH_INVALID and
+   * MESH_KEY_IN_USE for a key with which no tunnel could ever be made, before anything is bound.
+   */
   async enrol({ entry, secret }: NodeCaller, request: EnrolRequest): Promise<EnrolAnswer> {
-    const { store, registry, clock, farmSecret, logger, mesh } = this.#options;
+    const { store, registry, clock, farmSecret, logger } = this.#options;
+    const address = await this.#checkKey(entry, request.publicKey);
     const { invitation, node } = await store.useInvitation(entry.id, request, clock.now());
-    registry.put(node);
+    this.#keeper.hold(entry.id);
     const isFirst = entry.invitation?.usedAt == null;
+    if (registry.get(entry.id) === entry) registry.put(node);
     this.#put(entry, invitation);
     if (isFirst) logger.info('node.enrolled', { nodeId: entry.id, hostname: request.hostname });
-    const peers = invitation.temporaryKey === null ? [] : ((await mesh?.peers()) ?? []);
     const nodeSecret = deriveNodeSecret(farmSecret, entry.id, invitation.generation ?? node.generation);
     return {
       node: entry.id,
       sealedSecret: seal(nodeSecret, secret, randomBytes(12)),
-      meshAddress: peers.find(({ name }) => name === entry.id)?.address ?? null,
+      meshAddress: invitation.temporaryKey === null ? null : address,
     };
   }
 
   /** The answer is on its way: the machine's own key takes the place of the temporary one. */
-  answered(): void {
-    this.#plan(SWITCH_AFTER_MS);
+  answered(nodeId: string): void {
+    this.#keeper.release(nodeId);
   }
 
   /** The node is gone: its tunnel is cut when this resolves. Returns why it could not be, or null. */
   async remove(nodeId: string): Promise<FlatrenderError | null> {
-    const { mesh, logger } = this.#options;
     this.#nonces.forget(nodeId);
-    if (mesh === null) return null;
-    try {
-      if (await mesh.removePeer(nodeId, { keepAddress: false })) logger.info('mesh.peer-removed', { nodeId });
-      return null;
-    } catch (error) {
-      logger.error('mesh.peer-not-removed', { nodeId, error });
-      return error instanceof FlatrenderError
-        ? error
-        : new FlatrenderError('MESH_UNAVAILABLE', String(error));
-    }
+    return await this.#keeper.remove(nodeId);
   }
 
   /** Stops; what is under way ends first. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    this.#cancel();
-    await this.#working;
+  close(): Promise<void> {
+    return this.#keeper.close();
+  }
+
+  async #issueWithTunnel(
+    entry: NodeEntry,
+    expiresAt: number,
+    mesh: Mesh,
+    address: string | undefined,
+  ): Promise<{ record: InvitationRecord; tunnel: InvitationMesh }> {
+    const { store, registry, clock } = this.#options;
+    const { endpoint, publicKey: serverPublicKey, address: serverAddress, listenPort } = await mesh.server();
+    if (endpoint === null) {
+      throw new FlatrenderError('MESH_INVALID', 'the mesh does not say where nodes dial', {
+        hint: `on the control plane: sudo flatrender wg init --endpoint HOST:${listenPort}`,
+      });
+    }
+    const { privateKey, publicKey } = generateKeyPair();
+    const request = { name: entry.id, publicKey, address, temporaryUntil: expiresAt };
+    // First the mesh: what it refuses (an address that is taken) must not have killed the invitation before.
+    return await this.#keeper.lend(mesh, request, async (peer) => {
+      // Removed while this waited for its turn.
+      registry.require(entry.id);
+      const record = await store.issueInvitation(
+        entry.id,
+        { expiresAt, temporaryKey: publicKey },
+        clock.now(),
+      );
+      const tunnel = { endpoint, serverPublicKey, serverAddress, address: peer.address, privateKey };
+      return { record, tunnel };
+    });
+  }
+
+  /** Refuses a key that nobody or somebody else has. Returns the node's address in the mesh, as far as it can be asked. */
+  async #checkKey({ id, invitation }: NodeEntry, publicKey: string): Promise<string | null> {
+    requirePublicKey(publicKey, `node ${id}`);
+    if (invitation == null || invitation.temporaryKey === null) return null;
+    if (publicKey === invitation.temporaryKey) throw keyInUse(id, 'the temporary one of this invitation');
+    const mesh = await this.#keeper.find();
+    try {
+      const [peers = [], server] = await Promise.all([mesh?.peers(), mesh?.server()]);
+      const holder = peers.find((peer) => peer.publicKey === publicKey && peer.name !== id);
+      if (holder) throw keyInUse(id, `that of "${holder.name}"`);
+      if (server?.publicKey === publicKey) throw keyInUse(id, 'that of the control plane');
+      return peers.find(({ name }) => name === id)?.address ?? null;
+    } catch (error) {
+      if (error instanceof FlatrenderError && error.code === 'MESH_KEY_IN_USE') throw error;
+      // The machine gets its secret all the same; its key follows when the mesh can be changed again.
+      this.#options.logger.warn('mesh.not-asked', { nodeId: id, error });
+      return null;
+    }
   }
 
   #secretOf(entry: NodeEntry, request: SignedRequest, headers: Headers): string {
@@ -219,67 +233,20 @@ export class Enrolment {
   }
 
   #put(entry: NodeEntry, invitation: InvitationRecord): void {
+    const { registry } = this.#options;
+    // A newer invitation may have been made, or the node removed, while this one was written.
+    if (invitation.number < (entry.invitation?.number ?? 0) || registry.get(entry.id) !== entry) return;
     entry.invitation = invitation;
-    this.#options.registry.put(entry.record);
+    registry.put(entry.record);
   }
+}
 
-  /** Looks again after `ms`, or when the next open invitation expires; nothing is pending: never. */
-  #plan(ms?: number): void {
-    this.#cancel();
-    if (this.#options.mesh === null || this.#closed) return;
-    const { clock, registry } = this.#options;
-    let dueIn = ms;
-    if (dueIn === undefined) {
-      const due = [...registry.all()].flatMap(({ invitation }) =>
-        invitation?.temporaryKey != null && invitation.usedAt === null ? [invitation.expiresAt] : [],
-      );
-      if (due.length === 0) return;
-      // Timers do not reach further than 24.8 days; it is looked again then.
-      dueIn = Math.min(Math.max(0, Math.min(...due) - clock.now()), 86_400_000);
-    }
-    this.#cancel = clock.after(dueIn, () => {
-      this.#working = this.#working.then(() => this.#reconcile());
-    });
-  }
-
-  /** Brings the mesh in line with what the store says of invitations. */
-  async #reconcile(): Promise<void> {
-    const { registry, logger } = this.#options;
-    let failed = false;
-    for (const entry of [...registry.all()]) {
-      if (this.#closed) return;
-      if (!entry.invitation || entry.invitation.temporaryKey === null) continue;
-      try {
-        await this.#reconcileOne(entry, entry.invitation);
-      } catch (error) {
-        failed = true;
-        logger.warn('mesh.not-in-line', { nodeId: entry.id, error, retryInMs: RETRY_MS });
-      }
-    }
-    this.#plan(failed ? RETRY_MS : undefined);
-  }
-
-  async #reconcileOne(entry: NodeEntry, invitation: InvitationRecord): Promise<void> {
-    const { mesh, store, clock, logger } = this.#options;
-    const nodeId = entry.id;
-    if (mesh === null) return;
-    if (invitation.publicKey !== null) {
-      if (invitation.isApplied) return;
-      await mesh.setPeer({ name: nodeId, publicKey: invitation.publicKey, temporaryUntil: null });
-      await store.setInvitationApplied(nodeId, invitation.number);
-      if (entry.invitation === invitation) entry.invitation = { ...invitation, isApplied: true };
-      logger.info('mesh.key-switched', { nodeId });
-      return;
-    }
-    if (invitation.expiresAt > clock.now()) return;
-    // Only the key of this invitation: the operator may have set another one since.
-    const peer = (await mesh.peers()).find(({ name }) => name === nodeId);
-    if (peer?.publicKey !== invitation.temporaryKey) {
-      entry.invitation = { ...invitation, temporaryKey: null };
-      return;
-    }
-    await mesh.removePeer(nodeId, { keepAddress: true });
-    entry.invitation = { ...invitation, temporaryKey: null };
-    logger.info('mesh.invitation-expired', { nodeId });
-  }
+function keyInUse(nodeId: string, whose: string): FlatrenderError {
+  return new FlatrenderError(
+    'MESH_KEY_IN_USE',
+    `the key that this machine brings for node ${nodeId} is ${whose}`,
+    {
+      hint: 'is the machine a copy of another one, or another node already? That one must go (flatrender node remove), or this one needs a key of its own: remove its key file and join again',
+    },
+  );
 }

@@ -9,12 +9,15 @@ export interface FakeMesh extends Mesh {
   endpoint: string | null;
   /** Every change fails while this is set. */
   broken: boolean;
+  /** Called before each change. */
+  onChange: (what: string) => Promise<void> | void;
 }
 
 export function fakeMesh(): FakeMesh {
   const all = new Map<string, MeshPeer>();
   const calls: string[] = [];
-  const change = (): void => {
+  const change = async (what: string): Promise<void> => {
+    await mesh.onChange(what);
     if (mesh.broken) throw new FlatrenderError('MESH_UNAVAILABLE', 'the helper is away');
   };
   const mesh: FakeMesh = {
@@ -22,6 +25,7 @@ export function fakeMesh(): FakeMesh {
     all,
     endpoint: 'farm.example.com:51820',
     broken: false,
+    onChange: () => undefined,
     async server(): Promise<MeshServer> {
       return {
         interface: 'wg0',
@@ -39,7 +43,7 @@ export function fakeMesh(): FakeMesh {
       return [];
     },
     async setPeer({ name, publicKey, address, temporaryUntil = null }: AddPeerRequest) {
-      change();
+      await change(`set ${name}`);
       calls.push(`set ${name} ${temporaryUntil === null ? 'own' : 'temporary'}`);
       const peer = {
         name,
@@ -51,7 +55,7 @@ export function fakeMesh(): FakeMesh {
       return peer;
     },
     async removePeer(name, { keepAddress }) {
-      change();
+      await change(`remove ${name}`);
       calls.push(`remove ${name}${keepAddress ? ' keep' : ''}`);
       const peer = all.get(name);
       if (peer && keepAddress) all.set(name, { ...peer, publicKey: null, temporaryUntil: null });

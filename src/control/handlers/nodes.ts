@@ -57,7 +57,7 @@ export function nodeRoutes(routes: Routes, control: Control): void {
     answers: { 200: EnrolAnswer },
     async handle({ body, node, reply }) {
       const answer = await enrolment.enrol(node, body);
-      reply.raw.once('close', () => enrolment.answered());
+      reply.raw.once('close', () => enrolment.answered(node.entry.id));
       return answer;
     },
   });
