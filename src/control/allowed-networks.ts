@@ -14,13 +14,15 @@ interface AllowOptions {
   readonly networks: readonly string[] | null;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Counts them; the log names each address once a minute. */
+  readonly onRefused: () => void;
 }
 
 /**
  * Ends connections that come from elsewhere before a byte of them is read. This machine is always allowed: its loopback, and
  * its own addresses (a connection of it to itself has the same address at both ends).
  */
-export function allowOnly(server: Server, { networks, clock, logger }: AllowOptions): void {
+export function allowOnly(server: Server, { networks, clock, logger, onRefused }: AllowOptions): void {
   if (networks === null) return;
   const allowed = blockListOf([...networks, '127.0.0.0/8', '::1/128']);
   const told = new Map<string, number>();
@@ -29,6 +31,7 @@ export function allowOnly(server: Server, { networks, clock, logger }: AllowOpti
     if (from === plain(socket.localAddress ?? '') && from !== '') return;
     if (from !== '' && allowed.check(from, isIPv6(from) ? 'ipv6' : 'ipv4')) return;
     socket.destroy();
+    onRefused();
     const now = clock.now();
     if (now - (told.get(from) ?? Number.NEGATIVE_INFINITY) < LOG_EVERY_MS) return;
     if (told.size >= REMEMBERED) told.clear();

@@ -29,6 +29,7 @@ export class Metrics {
   readonly #finished: Counter<'outcome'>;
   readonly #render: Histogram<'template'>;
   readonly #wait: Histogram;
+  readonly #refused: Counter;
   /** Children by label: resolving labels for every request costs more than counting. */
   readonly #httpChildren = new Map<string, Histogram.Internal<'route' | 'status'>>();
 
@@ -69,6 +70,11 @@ export class Metrics {
       name: 'flatrender_queue_wait_seconds',
       help: 'From submission (or the time a job was scheduled for) to its first claim',
       buckets: [...FAST_SECONDS, 60, 600, 3600],
+      registers,
+    });
+    this.#refused = new Counter({
+      name: 'flatrender_connections_refused_total',
+      help: 'Connections from outside of gateway.allow',
       registers,
     });
     this.#lag.enable();
@@ -150,6 +156,11 @@ export class Metrics {
 
   claim(hasWork: boolean): void {
     this.#claims.inc({ result: hasWork ? 'task' : 'empty' });
+  }
+
+  /** A connection that gateway.allow does not let in. */
+  refused(): void {
+    this.#refused.inc();
   }
 
   waited(ms: number): void {

@@ -59,8 +59,9 @@ export async function createServer(
   server.maxConnections = limits.connections;
   server.maxRequestsPerSocket = 0;
   refuseOddities(server);
-  const { clock, logger } = control;
-  allowOnly(server, { networks: control.config.gateway.allow, clock, logger });
+  const { clock, logger, metrics } = control;
+  const onRefused = (): void => metrics.refused();
+  allowOnly(server, { networks: control.config.gateway.allow, clock, logger, onRefused });
 
   app.setValidatorCompiler(({ schema, httpPart }) => validator(schema as unknown as z.ZodType, httpPart));
   // Answers are made by this program: they are documented by their schemas, not checked against them.

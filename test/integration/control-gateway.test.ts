@@ -50,6 +50,8 @@ test('gateway.allow refuses before a byte is read', {
   const from = lan ?? '';
   assert.ok(await answers('127.0.0.1', Number(new URL(open.url).port), from));
   assert.ok(!(await answers('127.0.0.1', Number(new URL(shut.url).port), from)));
+  const { text } = await shut.control.metrics.scrape();
+  assert.match(text, /^flatrender_connections_refused_total 1$/m);
 });
 
 test('a network that is none is refused when the configuration is read', () => {
