@@ -1,7 +1,8 @@
 import { connect } from 'node:net';
+import type { z } from 'zod';
 import { type ErrorBody, errorFromBody, FlatrenderError } from '../lib/errors.ts';
-import type { Mesh, MeshPeer, MeshServer, PeerStatus } from './mesh.ts';
-import { type MeshCall, MeshReply } from './mesh-call.ts';
+import type { Mesh } from './mesh.ts';
+import { MESH_RESULTS, type MeshCall, MeshReply } from './mesh-call.ts';
 
 // A program is started for it, which may take a second on a busy machine; `wg` itself needs milliseconds.
 const ANSWER_MS = 20_000;
@@ -9,38 +10,32 @@ const MAX_REPLY_BYTES = 4 * 1024 * 1024;
 
 /** The mesh behind the helper's socket. Each call is a connection of its own. MESH_UNAVAILABLE when it does not answer. */
 export function connectMesh(socket: string, timeoutMs: number = ANSWER_MS): Mesh {
-  const ask = async <T>(call: MeshCall): Promise<T> => (await askHelper(socket, call, timeoutMs)) as T;
+  const ask = async <T extends z.ZodType>(call: MeshCall, result: T): Promise<z.output<T>> =>
+    resultOf(socket, result, await exchange(socket, `${JSON.stringify(call)}\n`, timeoutMs));
+  const results = MESH_RESULTS;
   return {
-    server: () => ask<MeshServer>({ call: 'server' }),
-    peers: () => ask<readonly MeshPeer[]>({ call: 'peers' }),
-    status: () => ask<readonly PeerStatus[]>({ call: 'status' }),
+    server: () => ask({ call: 'server' }, results.server),
+    peers: () => ask({ call: 'peers' }, results.peers),
+    status: () => ask({ call: 'status' }, results.status),
+    // undefined is left out by JSON.
     setPeer: ({ name, publicKey, address, temporaryUntil }) =>
-      ask<MeshPeer>({
-        call: 'setPeer',
-        name,
-        publicKey,
-        ...(address === undefined ? {} : { address }),
-        ...(temporaryUntil === undefined ? {} : { temporaryUntil }),
-      }),
-    removePeer: (name, { keepAddress }) => ask<boolean>({ call: 'removePeer', name, keepAddress }),
-    renamePeer: (from, to) => ask<MeshPeer>({ call: 'renamePeer', from, to }),
+      ask({ call: 'setPeer', name, publicKey, address, temporaryUntil }, results.setPeer),
+    removePeer: (name, { keepAddress }) => ask({ call: 'removePeer', name, keepAddress }, results.removePeer),
+    renamePeer: (from, to) => ask({ call: 'renamePeer', from, to }, results.renamePeer),
   };
 }
 
-async function askHelper(path: string, call: MeshCall, timeoutMs: number): Promise<unknown> {
-  const text = await exchange(path, `${JSON.stringify(call)}\n`, timeoutMs);
-  let reply: ReturnType<typeof MeshReply.parse>;
+/** The result in an answer, or the error that it carries. */
+function resultOf<T extends z.ZodType>(path: string, schema: T, text: string): z.output<T> {
+  let reply: z.output<typeof MeshReply>;
   try {
     reply = MeshReply.parse(JSON.parse(text));
+    if (!('error' in reply)) return schema.parse(reply.result);
   } catch (cause) {
-    throw unavailable(
-      path,
-      text === '' ? 'it ended without an answer' : 'its answer is not understood',
-      cause,
-    );
+    const why = text === '' ? 'it ended without an answer' : 'its answer is not understood';
+    throw unavailable(path, why, cause);
   }
-  if ('error' in reply) throw errorFromBody(reply.error as ErrorBody);
-  return reply.result;
+  throw errorFromBody(reply.error as ErrorBody);
 }
 
 function exchange(path: string, request: string, timeoutMs: number): Promise<string> {

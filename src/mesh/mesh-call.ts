@@ -24,6 +24,38 @@ export const MeshCall = z.discriminatedUnion('call', [
 ]);
 export type MeshCall = z.infer<typeof MeshCall>;
 
+const Peer = z.object({
+  name: z.string(),
+  publicKey: z.string().nullable(),
+  address: z.string(),
+  temporaryUntil: z.number().nullable(),
+});
+
+/** What each call answers; shapes of mesh.ts. */
+export const MESH_RESULTS = {
+  server: z.object({
+    interface: z.string(),
+    publicKey: z.string(),
+    endpoint: z.string().nullable(),
+    address: z.string(),
+    network: z.string(),
+    listenPort: z.number(),
+  }),
+  peers: z.array(Peer),
+  status: z.array(
+    Peer.extend({
+      handshakeAt: z.number().nullable(),
+      endpoint: z.string().nullable(),
+      rxBytes: z.number(),
+      txBytes: z.number(),
+      isOnline: z.boolean(),
+    }),
+  ),
+  setPeer: Peer,
+  removePeer: z.boolean(),
+  renamePeer: Peer,
+} as const satisfies Record<MeshCall['call'], z.ZodType>;
+
 /** One answer: the result, or the error's body. */
 export const MeshReply = z.union([
   z.object({ result: z.unknown() }),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -91,6 +91,41 @@ test('the helper believes nothing that it is asked', { skip, timeout: 60_000 }, 
     assert.equal(JSON.parse(reply).error.code, code, `${line.slice(0, 60)} → ${reply}`);
   }
   assert.equal(await readFile(file, 'utf8'), before);
+});
+
+test('what answers at the socket is not believed either', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'flatrender-helper-'));
+  const socket = join(directory, 'mesh.sock');
+  const replies = {
+    '': /it ended without an answer/,
+    'not JSON': /its answer is not understood/,
+    '{"result":{"name":"desk"}}': /its answer is not understood/,
+    '{"result":[{"name":"desk","publicKey":null,"address":7,"temporaryUntil":null}]}':
+      /its answer is not understood/,
+    '{"result":null}': /its answer is not understood/,
+  };
+  let reply = '';
+  const server = createServer({ allowHalfOpen: true }, (peer) => {
+    peer.on('error', () => undefined).resume();
+    if (reply !== 'nothing') peer.on('end', () => peer.end(reply));
+  }).listen(socket);
+  t.after(async () => {
+    server.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+  await once(server, 'listening');
+  for (const [text, message] of Object.entries(replies)) {
+    reply = text;
+    await assert.rejects(connectMesh(socket).peers(), { code: 'MESH_UNAVAILABLE', message }, text);
+  }
+  reply = '{"error":{"code":"MESH_FULL","message":"no room","hint":"flatrender wg list"}}';
+  await assert.rejects(connectMesh(socket).peers(), { code: 'MESH_FULL', hint: 'flatrender wg list' });
+  reply = '{"result":[]}';
+  assert.deepEqual(await connectMesh(socket).peers(), []);
+  reply = `{"result":"${'x'.repeat(5_000_000)}"}`;
+  await assert.rejects(connectMesh(socket).peers(), /its answer is too long/);
+  reply = 'nothing';
+  await assert.rejects(connectMesh(socket, 50).peers(), { message: /no answer within 0\.05 s/ });
 });
 
 test('a helper that is not there is named with what to look at', async () => {
