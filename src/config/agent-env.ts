@@ -47,12 +47,15 @@ export async function writeEnvFile(
   replaceFile(path, setEnvLines(text, values), { mode: 0o600 });
 }
 
-/** Replaces the `KEY=…` lines of a file's text, comments left alone; keys that are not there are added at the end. */
+/**
+ * Replaces the `KEY=…` lines of a file's text, comments left alone; of several with the same key the last one, which counts. Keys
+ * that are not there are added at the end.
+ */
 export function setEnvLines(text: string, values: Readonly<Record<string, string>>): string {
   const eol = text.includes('\r\n') ? '\r\n' : '\n';
   const lines = text.split(/\r?\n/);
   for (const [key, value] of Object.entries(values)) {
-    const index = lines.findIndex((line) => new RegExp(`^\\s*(export\\s+)?${key}\\s*=`).test(line));
+    const index = lines.findLastIndex((line) => new RegExp(`^\\s*(export\\s+)?${key}\\s*=`).test(line));
     if (index >= 0) lines[index] = `${key}=${value}`;
     else lines.splice(lines.at(-1) === '' ? -1 : lines.length, 0, `${key}=${value}`);
   }

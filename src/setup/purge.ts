@@ -2,7 +2,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, posix, win32 } from 'node:path';
 import { controlHome } from '../config/home.ts';
-import { NODE_TUNNEL } from '../config/machine-paths.ts';
+import { type MachinePaths, NODE_TUNNEL } from '../config/machine-paths.ts';
+import { run } from '../lib/exec.ts';
 import { type PlanStep, runPlan } from '../lib/plan.ts';
 import type { ServiceRole } from '../service/service-spec.ts';
 import { serviceSpec, thisPlatform } from './service-plans.ts';
@@ -10,52 +11,53 @@ import type { InstallOptions } from './services.ts';
 import { planTunnelDown } from './tunnel-plan.ts';
 import { askTunnel, tunnelSystem } from './tunnel-system.ts';
 
+const CACHE = '/var/cache/flatrender';
+const USER = 'flatrender';
+
 /** Removes settings, secrets and state of a role whose service is gone; of a node the tunnel too, of a farm its mesh not. */
 export async function purgeService(
   role: ServiceRole,
   { signal, onStep = () => {} }: Pick<InstallOptions, 'signal' | 'onStep'>,
 ): Promise<void> {
   const { paths, platform } = serviceSpec({ role, signal });
-  const remove = (path: string): PlanStep => ({
-    kind: 'remove',
-    path,
-    recursive: true,
-    what: `remove ${path}`,
-  });
-  if (role === 'control') {
-    await runPlan([remove(controlHome())], { signal, onStep });
-    return;
-  }
+  const steps = role === 'control' ? [remove(controlHome())] : besides(paths.envFile).map(remove);
   const tunnel = tunnelSystem(platform, paths.tunnelFile);
-  const isTunnel = existsSync(paths.tunnelFile) || (await askTunnel(tunnel, signal)) !== null;
-  const beside = besides(paths.envFile).map(remove);
-  await runPlan(
-    [
-      ...(isTunnel ? planTunnelDown(tunnel) : []),
-      ...beside,
-      remove(paths.stateDir),
-      ...logSteps(paths, remove),
-    ],
-    { signal, onStep },
-  );
+  const hasTunnel =
+    role === 'agent' && (existsSync(paths.tunnelFile) || (await askTunnel(tunnel, signal)) !== null);
+  const more =
+    platform === 'linux'
+      ? [`${CACHE}/${role}`, ...(role === 'control' ? [`${CACHE}-mesh`] : [])]
+      : [paths.logDir];
+  const plan = [
+    ...(hasTunnel ? planTunnelDown(tunnel) : []),
+    ...steps,
+    ...[...(role === 'agent' ? [paths.stateDir] : []), ...more].map(remove),
+  ];
+  await runPlan(plan, { signal, onStep });
+  if (platform === 'linux') await runPlan(await lastSteps(paths, signal), { signal, onStep });
+}
+
+/** What the two roles share on Linux, once the other one is not there either. */
+async function lastSteps(paths: MachinePaths, signal: AbortSignal): Promise<PlanStep[]> {
+  const state = dirname(paths.stateDir);
+  const empty = [dirname(paths.envFile), state, CACHE].filter(isEmpty);
+  if (existsSync(state) && !empty.includes(state)) return empty.map(remove);
+  const { exitCode } = await run('getent', ['passwd', USER], { anyExitCode: true, signal });
+  const user: PlanStep = { kind: 'run', file: 'userdel', args: [USER], what: `remove the user ${USER}` };
+  return [...[...empty, paths.logDir].map(remove), ...(exitCode === 0 ? [user] : [])];
+}
+
+function remove(path: string): PlanStep {
+  return { kind: 'remove', path, recursive: true, what: `remove ${path}` };
 }
 
 /** Settings, keys and the record of joining; on Windows the program is in the same directory and stays. */
 function besides(envFile: string): string[] {
   const path = thisPlatform() === 'win32' ? win32 : posix;
-  const directory = path.dirname(envFile);
   const names = ['agent.env', 'joined.json', `${NODE_TUNNEL}.key`, `${NODE_TUNNEL}.invitation.key`];
-  return names.map((name) => path.join(directory, name));
+  return names.map((name) => path.join(path.dirname(envFile), name));
 }
 
-/** The log of an agent. On Linux the journal has it, and the directories of systemd belong to both roles. */
-function logSteps(
-  { stateDir, logDir }: { readonly stateDir: string; readonly logDir: string },
-  remove: (path: string) => PlanStep,
-): PlanStep[] {
-  if (thisPlatform() !== 'linux') return [remove(logDir)];
-  // Another role's state is in its own directory beside it.
-  const parent = dirname(stateDir);
-  const isLast = !existsSync(parent) || readdirSync(parent).every((name) => name === 'agent');
-  return [remove('/var/cache/flatrender/agent'), ...(isLast ? [remove(logDir)] : [])];
+function isEmpty(directory: string): boolean {
+  return existsSync(directory) && readdirSync(directory).length === 0;
 }
