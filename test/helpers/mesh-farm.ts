@@ -1,5 +1,6 @@
 /** A farm in a mesh, made with the commands that its operators type. */
 import { readFile, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JobView } from '../../src/protocol/jobs.ts';
 import type { NodeView } from '../../src/protocol/nodes.ts';
@@ -27,7 +28,7 @@ export async function invite({ control }: Internet, node: string, machine: Machi
 /** Copies a file from one machine to /root of another. Its place there. */
 export async function carry(from: Machine, file: string, to: Machine): Promise<string> {
   const place = `/root/${file.split('/').at(-1)}`;
-  await writeFile(to.path(place), await readFile(from.path(file)), { mode: 0o600 });
+  await writeFile(to.path(place), await readFile(from.path(resolve('/root', file))), { mode: 0o600 });
   return place;
 }
 
@@ -39,7 +40,7 @@ export async function join(machine: Machine, invitation: string): Promise<number
 }
 
 export async function nodeView({ control }: Internet, node: string): Promise<NodeView> {
-  return (await control.json<{ node: NodeView }>(['node', 'show', node])).node;
+  return await control.json<NodeView>(['node', 'show', node]);
 }
 
 /** Submits a job and waits for its end, which must be a success. */
@@ -133,20 +134,15 @@ export interface Transfer {
   readonly ended: Promise<string>;
 }
 
-/** Downloads a job's file on a machine over one connection, never resumed, 3 MB/s; given up after 3 s of silence. */
+/** Downloads a job's file on a machine over one connection, never resumed, 1.5 MB/s; given up after 3 s of silence. */
 export async function download({ control }: Internet, machine: Machine, job: string): Promise<Transfer> {
   const { token } = JSON.parse(await readFile(control.path('/root/.flatrender/client.json'), 'utf8'));
-  const running = machine.start([
-    'bash',
-    '-c',
-    `curl -s -L -m 60 --limit-rate 3M --speed-time 3 --speed-limit 1 -o /root/download "$0"
-     -H "authorization: Bearer $1" && code=0 || code=$?; echo "$code $(sha256sum </root/download)"`.replaceAll(
-      '\n',
-      ' ',
-    ),
-    `${GATEWAY}/v1/jobs/${job}/output`,
-    token,
-  ]);
+  const answer = await control.sh(
+    `curl -sf -H 'authorization: Bearer ${token}' ${GATEWAY}/v1/jobs/${job}/output`,
+  );
+  const curl = 'curl -sf -m 60 --limit-rate 1500k --speed-time 3 --speed-limit 1 -o /root/download "$0"';
+  const script = `rm -f /root/download; ${curl} && code=0 || code=$?; echo "$code $(sha256sum </root/download)"`;
+  const running = machine.start(['bash', '--norc', '-c', script, JSON.parse(answer).outputs[0].url]);
   let isOver = false;
   const ended = running.ended.then(({ stdout }) => {
     isOver = true;
