@@ -325,7 +325,7 @@ export interface Store {
   ): Promise<InvitationRecord>;
   /**
    * Binds the invitation to a machine's key, and gives the node its next secret generation, both or neither. The same key
-   * again: the same answer. INVITATION_REPLACED, INVITATION_USED, INVITATION_EXPIRED, NODE_NOT_FOUND.
+   * again: the same answer, until that secret was used once. INVITATION_REPLACED, INVITATION_USED, INVITATION_EXPIRED, NODE_NOT_FOUND.
    */
   useInvitation(
     nodeId: string,

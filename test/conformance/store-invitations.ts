@@ -32,6 +32,11 @@ export function invitationTests(open: () => Promise<OpenStore>): void {
     assert.deepEqual(await store2.useInvitation('desk', use, 9000), first);
     await refused(store2.useInvitation('desk', { ...use, publicKey: OTHER }, 2500), 'INVITATION_USED');
     await store2.setInvitationApplied('desk', 1);
+    const before = await store2.listInvitations();
+    // The machine has used its secret: the answer has arrived, and who asks again has a copy of the invitation.
+    await store2.retireGenerations('desk', 2);
+    await refused(store2.useInvitation('desk', use, 9500), 'INVITATION_USED');
+    assert.deepEqual(await store2.listInvitations(), before);
     assert.deepEqual(await store2.listInvitations(), [{ ...first.invitation, isApplied: true }]);
   });
 
@@ -63,6 +68,7 @@ export function invitationTests(open: () => Promise<OpenStore>): void {
     await refused(store.useInvitation('desk', use, 2000), 'NODE_NOT_FOUND');
     await store.createNode({ id: 'desk', name: 'Desk' }, 2000);
     await refused(store.useInvitation('desk', use, 2000), 'INVITATION_REPLACED');
+    assert.deepEqual(await store.listInvitations(), [], 'the later node was never invited');
     const next = await store.issueInvitation('desk', { expiresAt: 5000, temporaryKey: null }, 2000);
     assert.ok(next.number > 1);
   });

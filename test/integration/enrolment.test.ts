@@ -73,6 +73,15 @@ test('a lost answer is repeated; a copy of the invitation is told who used it', 
   });
 });
 
+test('once the node has used its secret, nobody gets it again, not with its own public key either', async () => {
+  await using farm = await startTestControl();
+  const invitation = await invited(farm);
+  const { publicKey } = generateKeyPair();
+  const { secret } = await use(farm, invitation, publicKey);
+  assert.equal((await farm.asNode({ id: 'desk', secret }, '/v1/agent/claim', claimBody())).status, 204);
+  await assert.rejects(use(farm, invitation, publicKey), { code: 'INVITATION_USED' });
+});
+
 test('an expired invitation says so, and its temporary key is out of the mesh while the address stays', async () => {
   const [clock, mesh] = [manualClock(), fakeMesh()];
   await using farm = await startTestControl({ clock, mesh });

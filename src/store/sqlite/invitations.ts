@@ -38,7 +38,10 @@ export function invitationMethods(context: Context): InvitationMethods {
 
     async listInvitations() {
       return sql
-        .all('select i.* from invitations i join nodes n on n.id = i.node_id where n.removed_at is null')
+        .all(
+          // 0: only the number is left of it, see forgetInvitation.
+          'select i.* from invitations i join nodes n on n.id = i.node_id where n.removed_at is null and i.expires_at > 0',
+        )
         .map(toInvitation);
     },
   };
@@ -64,8 +67,10 @@ function useOne(
   const record = newestOf(sql, nodeId);
   if (record.number !== numberOf) throw replaced(nodeId);
   if (record.usedAt !== null) {
-    // The answer was lost on the way: the same machine gets it again, also after the time has run out.
-    if (record.publicKey === publicKey) return { invitation: record, node: toNode(node) };
+    // The answer was lost on the way: the same machine gets it again, also after the time has run out. But once the secret
+    // in it was used, it has arrived: then only somebody with a copy would ask, and the public key is no secret.
+    const hasArrived = Number(node.retired_generation) >= (record.generation ?? 0) - 1;
+    if (record.publicKey === publicKey && !hasArrived) return { invitation: record, node: toNode(node) };
     throw used(record);
   }
   if (record.expiresAt <= now) throw expired(record);

@@ -104,7 +104,7 @@ function create(context: Context, { id, name }: { id: string; name: string }, no
   const { sql, memory } = context;
   if (memory.nodes.has(id)) {
     throw new FlatrenderError('NODE_EXISTS', `there is already a node ${id}`, {
-      hint: `its next secret: flatrender node add ${id} --rotate`,
+      hint: `another invitation: flatrender node invite ${id}; by hand, its next secret: flatrender node add ${id} --rotate`,
     });
   }
   const old = sql.get('select generation from nodes where id = ?', id);
