@@ -2,11 +2,12 @@
 import { existsSync } from 'node:fs';
 import { FlatrenderError } from '../lib/errors.ts';
 import { replaceFile } from '../lib/replace-file.ts';
-import { peerNotFound, setPeerText, setServerKeyText } from './edit-config.ts';
+import { peerNotFound, peersOf, setPeerText, setServerKeyText } from './edit-config.ts';
 import { generateKeyPair } from './keys.ts';
 import type { LocalMesh } from './local-mesh.ts';
 import type { MeshPeer } from './mesh.ts';
 import { renderNodeConfig } from './templates.ts';
+import type { WgConfig } from './wg-config.ts';
 
 interface PeerOptions {
   readonly name: string;
@@ -27,27 +28,26 @@ export interface AddedPeer {
 }
 
 const OWN_KEY = '<the private key of "flatrender node key">';
+const NOT_MADE = '<made when it is done, shown once>';
 
 /** Adds a peer. MESH_PEER_EXISTS when the name has another key already; the same again changes nothing. */
 export async function addPeer(mesh: LocalMesh, options: PeerOptions): Promise<AddedPeer> {
-  const known = (await mesh.peers()).find(({ name }) => name === options.name);
-  if (known && known.publicKey !== null && known.publicKey !== options.publicKey?.trim()) {
+  return await setPeer(mesh, options, (config) => {
+    const known = peersOf(config).find(({ name }) => name === options.name);
+    if (!known || known.publicKey === null || known.publicKey === options.publicKey?.trim()) return;
     throw new FlatrenderError(
       'MESH_PEER_EXISTS',
       `there is already a peer "${known.name}" (${known.address})`,
-      {
-        hint: `another key for it: flatrender wg rotate ${known.name}`,
-      },
+      { hint: `another key for it: flatrender wg rotate ${known.name}` },
     );
-  }
-  return await setPeer(mesh, options);
+  });
 }
 
 /** Another key for a peer. MESH_PEER_NOT_FOUND. */
 export async function rotatePeer(mesh: LocalMesh, options: PeerOptions): Promise<AddedPeer> {
-  const config = await mesh.read();
-  if (!config.peers.some(({ name }) => name === options.name)) throw peerNotFound(options.name, config);
-  return await setPeer(mesh, options);
+  return await setPeer(mesh, options, (config) => {
+    if (!config.peers.some(({ name }) => name === options.name)) throw peerNotFound(options.name, config);
+  });
 }
 
 /** Another key for the control plane; returns its public half. Every session ends. */
@@ -57,34 +57,54 @@ export async function rotateServer(mesh: LocalMesh): Promise<string> {
   return publicKey;
 }
 
-async function setPeer(mesh: LocalMesh, options: PeerOptions): Promise<AddedPeer> {
+async function setPeer(
+  mesh: LocalMesh,
+  options: PeerOptions,
+  check: (config: WgConfig) => void,
+): Promise<AddedPeer> {
   const { name, address, output, dryRun = false } = options;
   if (output !== undefined && existsSync(output)) {
     throw new FlatrenderError('USAGE', `${output} exists already`, {
       hint: 'name another file: --output PATH',
     });
   }
-  const server = await mesh.server();
-  if (server.endpoint === null) {
-    throw new FlatrenderError('MESH_INVALID', `${mesh.file} does not say where nodes dial`, {
-      hint: `flatrender wg init --endpoint HOST:${server.listenPort}`,
+  const pair = options.publicKey === undefined ? generateKeyPair() : null;
+  const publicKey = pair?.publicKey ?? options.publicKey ?? '';
+  const privateKey = pair === null ? OWN_KEY : dryRun ? NOT_MADE : pair.privateKey;
+  const edit = (config: WgConfig): AddedPeer & { readonly text: string } => {
+    check(config);
+    const { peer, changed, text } = setPeerText(config, { name, publicKey, address });
+    return { peer, changed, text, config: nodeConfig(config, peer, privateKey) };
+  };
+  if (dryRun) {
+    const { text: _, peer, ...planned } = edit(await mesh.read());
+    return { ...planned, peer: pair === null ? peer : { ...peer, publicKey: null } };
+  }
+  const added: AddedPeer[] = [];
+  // All of it under the lock: another program that adds a peer now takes another address.
+  await mesh.change((config) => {
+    const { text, ...rest } = edit(config);
+    // The file first: a key that is nowhere could never be used.
+    if (output !== undefined) replaceFile(output, rest.config, { mode: 0o600 });
+    added.push(rest);
+    return text;
+  });
+  const [done] = added;
+  if (!done) throw new Error('nothing was edited');
+  return done;
+}
+
+function nodeConfig(config: WgConfig, peer: MeshPeer, privateKey: string): string {
+  if (config.endpoint === null) {
+    throw new FlatrenderError('MESH_INVALID', `${config.file} does not say where nodes dial`, {
+      hint: `flatrender wg init --endpoint HOST:${config.listenPort}`,
     });
   }
-  const pair = options.publicKey === undefined ? generateKeyPair() : null;
-  const request = { name, publicKey: pair?.publicKey ?? options.publicKey ?? '', address };
-  const before = await mesh.read();
-  const { peer, changed } = setPeerText(before, request);
-  const config = renderNodeConfig({
-    privateKey: pair?.privateKey ?? OWN_KEY,
+  return renderNodeConfig({
+    privateKey,
     address: peer.address,
-    serverPublicKey: server.publicKey,
-    endpoint: server.endpoint,
-    serverAddress: server.address,
+    serverPublicKey: config.publicKey,
+    endpoint: config.endpoint.text,
+    serverAddress: config.address,
   });
-  if (!dryRun) {
-    // The file first: a key that is nowhere could never be used.
-    if (output !== undefined) replaceFile(output, config, { mode: 0o600 });
-    await mesh.setPeer({ ...request, address: peer.address });
-  }
-  return { peer, config, changed };
 }

@@ -112,7 +112,7 @@ export function peerNotFound(name: string, config: WgConfig): FlatrenderError {
 /** Another key for the server's end. */
 export function setServerKeyText(config: WgConfig, privateKey: string): string {
   const lines = [...config.lines];
-  lines[config.interface.keyLine] = `PrivateKey = ${privateKey}`;
+  lines[config.interface.keyLine] = withValue(lines[config.interface.keyLine], privateKey);
   return joined(config, lines);
 }
 
@@ -128,8 +128,12 @@ export function setEndpointText(config: WgConfig, endpoint: string): string {
 function addressFor(config: WgConfig, request: AddPeerRequest, own: string | null): string {
   if (request.address === undefined && own !== null) return own;
   const others = new Map<string, string>();
-  for (const { name, address } of [...config.peers, ...config.reservations]) {
-    if (address !== null && name !== request.name) others.set(address, name ?? 'a peer without a name');
+  for (const { name, address } of config.reservations) if (name !== request.name) others.set(address, name);
+  for (const { name, allowed } of config.peers) {
+    if (name !== null && name === request.name) continue;
+    for (const { text } of allowed) {
+      if (text.endsWith('/32')) others.set(text.slice(0, -3), name ?? 'a peer without a name');
+    }
   }
   if (request.address === undefined) return nextFreeAddress(config.network, others.keys());
   const wanted = requireNodeAddress(request.address, config.network, 'the address');
@@ -143,12 +147,17 @@ function addressFor(config: WgConfig, request: AddPeerRequest, own: string | nul
 }
 
 /** The header and the two settings that are ours; a pre-shared key and comments between stay. */
-function replacePeer(config: WgConfig, known: PeerEntry, peer: MeshPeer): string {
+function replacePeer(
+  config: WgConfig,
+  known: PeerEntry,
+  peer: MeshPeer & { readonly publicKey: string },
+): string {
+  const { publicKey } = peer;
   const lines = [...config.lines];
-  lines[known.keyLine] = `PublicKey = ${peer.publicKey}`;
+  lines[known.keyLine] = withValue(lines[known.keyLine], publicKey);
   lines[known.from] = headerOf(peer);
-  for (let line = known.from; line < known.to; line += 1) {
-    if (/^\s*AllowedIPs\s*=/i.test(lines[line] ?? '')) lines[line] = `AllowedIPs = ${peer.address}/32`;
+  if (peer.address !== known.address) {
+    for (const { line } of known.allowed) lines[line] = withValue(lines[line], `${peer.address}/32`);
   }
   return joined(config, lines);
 }
@@ -158,13 +167,28 @@ function headerOf({ name, temporaryUntil }: MeshPeer): string {
   return `# flatrender peer ${name}${until}`;
 }
 
+/** Our lines end as those of a file from a Windows editor do. */
+function withReturn(line: string): string {
+  return line.endsWith('\r') ? line : `${line}\r`;
+}
+
 function textOf(config: WgConfig): string {
   return joined(config, config.lines);
 }
 
+/** A `Key = value` line with another value; its key, spaces and comment stay. */
+function withValue(line: string | undefined, value: string): string {
+  return (line ?? '').replace(
+    /^([^=]*=\s*)[^#]*?(\s*(?:#.*)?)$/s,
+    (_, before: string, after: string) => before + value + after,
+  );
+}
+
 /** The text; whatever it is, it must read back: a bug here would cut every node. */
 function joined(config: WgConfig, lines: readonly string[]): string {
-  const text = lines.join('\n');
+  const isWindows = config.lines.length > 1 && config.lines.slice(0, -1).every((line) => line.endsWith('\r'));
+  const ended = isWindows ? [...lines.slice(0, -1).map(withReturn), lines.at(-1) ?? ''] : lines;
+  const text = ended.join('\n');
   parseWgConfig(text, config.file);
   return text.endsWith('\n') ? text : `${text}\n`;
 }

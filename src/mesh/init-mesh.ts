@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { PlanStep } from '../lib/plan.ts';
 import { parseNetwork, serverAddressOf } from './addresses.ts';
+import { decodeConfig } from './decode-config.ts';
 import { setEndpointText } from './edit-config.ts';
 import { checkEndpoint } from './endpoint.ts';
 import { generateKeyPair, publicKeyOf } from './keys.ts';
@@ -117,7 +118,7 @@ function newServer(options: InitMeshOptions, firewallFile: string): Server {
 }
 
 function changedServer(options: InitMeshOptions, file: string, firewallFile: string): Server {
-  const before = readFileSync(file, 'utf8');
+  const before = decodeConfig(readFileSync(file), file);
   const config = parseWgConfig(before, file);
   const wanted = options.network === undefined ? null : parseNetwork(options.network, '--network').text;
   if (wanted !== null && wanted !== config.network.text) {

@@ -1,10 +1,11 @@
 /** The mesh of this machine, changed by this process: it must be root. */
-import { mkdir, mkdtemp, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FlatrenderError } from '../lib/errors.ts';
 import { type RunOptions, type RunResult, run } from '../lib/exec.ts';
 import { replaceFile } from '../lib/replace-file.ts';
+import { decodeConfig } from './decode-config.ts';
 import { peerNotFound, peersOf, removePeerText, renamePeerText, setPeerText } from './edit-config.ts';
 import type { AddPeerRequest, Mesh, MeshPeer, MeshServer, PeerStatus } from './mesh.ts';
 import { parseWgConfig, type WgConfig } from './wg-config.ts';
@@ -29,6 +30,8 @@ export interface LocalMesh extends Mesh {
   /** Brings the running interface in line with the file. False: it is not up. */
   sync(): Promise<boolean>;
   isUp(): Promise<boolean>;
+  /** Takes the file away from everybody but its owner. False: nobody else could read it, or there is none. */
+  protect(): Promise<boolean>;
 }
 
 // `wg syncconf` answers in milliseconds; a hang is a broken kernel module.
@@ -45,8 +48,12 @@ export function openLocalMesh(options: LocalMeshOptions): LocalMesh {
   const read = async (): Promise<WgConfig> => parseWgConfig(await readText(file), file);
 
   const wg = async (args: readonly string[]): Promise<string> => {
-    const { stdout } = await runTool('wg', args, { timeoutMs: WG_MS, ...(signal ? { signal } : {}) });
+    const { stdout } = await runTool('wg', args, { timeoutMs: WG_MS });
     return stdout;
+  };
+  /** At once: `wg syncconf` waits for names of hand-made peers that cannot be looked up, and changes nothing then. */
+  const cut = async (keys: readonly string[]): Promise<void> => {
+    if (keys.length > 0) await wg(['set', device, ...keys.flatMap((key) => ['peer', key, 'remove'])]);
   };
   const isUp = async (): Promise<boolean> => {
     const names = await wg(['show', 'interfaces']);
@@ -54,17 +61,23 @@ export function openLocalMesh(options: LocalMeshOptions): LocalMesh {
   };
   const sync = async (): Promise<boolean> => {
     if (!(await isUp())) return false;
-    await applyFile(file, device, signal);
+    await applyFile(file, device);
     return true;
   };
   const change = async (edit: (config: WgConfig) => string): Promise<boolean> => {
     await using _lock = await lock(file, signal);
     const text = await readText(file);
-    const next = edit(parseWgConfig(text, file));
-    if (next === text) return false;
-    replaceFile(file, next, { mode: 0o600 });
-    await sync();
-    return true;
+    const before = parseWgConfig(text, file);
+    const next = edit(before);
+    if (next !== text) replaceFile(file, next, { mode: 0o600 });
+    // Also when the file said so already: the one who wrote it may have been ended before the interface knew. From here on
+    // an abort waits: the file is written, and each program has its own limit.
+    if (await isUp()) {
+      const kept = new Set(parseWgConfig(next, file).peers.map(({ publicKey }) => publicKey));
+      await cut(before.peers.map(({ publicKey }) => publicKey).filter((key) => !kept.has(key)));
+      await applyFile(file, device);
+    }
+    return next !== text;
   };
   return {
     file,
@@ -72,6 +85,12 @@ export function openLocalMesh(options: LocalMeshOptions): LocalMesh {
     change,
     sync,
     isUp,
+    async protect(): Promise<boolean> {
+      const found = await stat(file).catch(() => null);
+      if (found === null || (found.mode & 0o077) === 0) return false;
+      await chmod(file, 0o600);
+      return true;
+    },
     async server(): Promise<MeshServer> {
       const { publicKey, endpoint, address, network, listenPort } = await read();
       return {
@@ -137,8 +156,8 @@ export function openLocalMesh(options: LocalMeshOptions): LocalMesh {
  * `wg syncconf <device> <(wg-quick strip <file>)`, without a shell: the stripped text goes through a private file. Other
  * peers' sessions go on (measured: 0 to 2 of 600 pings lost). A text without a private key would wipe the key: refused.
  */
-async function applyFile(file: string, device: string, signal: AbortSignal | undefined): Promise<void> {
-  const limits = { timeoutMs: WG_MS, ...(signal ? { signal } : {}) };
+async function applyFile(file: string, device: string): Promise<void> {
+  const limits = { timeoutMs: WG_MS };
   const { stdout } = await runTool('wg-quick', ['strip', file], limits);
   if (!/^\s*PrivateKey\s*=/im.test(stdout)) {
     throw new FlatrenderError(
@@ -174,8 +193,9 @@ async function runTool(program: string, args: readonly string[], options: RunOpt
 
 async function readText(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    return decodeConfig(await readFile(file), file);
   } catch (cause) {
+    if (cause instanceof FlatrenderError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT') {
       throw new FlatrenderError('MESH_UNAVAILABLE', `there is no mesh on this machine: no ${file}`, {

@@ -20,12 +20,20 @@ export interface PeerEntry {
   readonly publicKey: string;
   /** null: it has none, or more than one, or a whole network (hand-made peers only). */
   readonly address: string | null;
+  /** All its AllowedIPs, each with a prefix length. */
+  readonly allowed: readonly AllowedIp[];
   readonly temporaryUntil: number | null;
   /** Index of its first line: the comment with its name, or `[Peer]`. */
   readonly from: number;
   /** Index after its last `Key = value`. */
   readonly to: number;
   readonly keyLine: number;
+}
+
+/** One of a peer's AllowedIPs, `10.66.0.11/32`; the line index from 0. */
+export interface AllowedIp {
+  readonly text: string;
+  readonly line: number;
 }
 
 export interface Reservation {
@@ -37,6 +45,7 @@ export interface Reservation {
 /** A file that is sound. Line indexes count from 0. */
 export interface WgConfig {
   readonly file: string;
+  /** As they are, with the carriage returns they may end with. */
   readonly lines: readonly string[];
   readonly privateKey: string;
   readonly publicKey: string;
@@ -60,13 +69,14 @@ export function parseWgConfig(text: string, file: string): WgConfig {
   const refuse = (line: number, why: string): void => void found.push({ line, why });
   if (text.startsWith('\uFEFF'))
     refuse(0, 'a byte order mark, which wg does not read: save the file as UTF-8 without one');
-  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const raw = text.replace(/^\uFEFF/, '').split('\n');
+  const lines = raw.map((line) => line.replace(/\r$/, ''));
   const sections = readSections(lines, refuse);
   const server = readServer(sections, lines, refuse, file);
   const peers = server ? readPeers(sections, lines, server.network, refuse) : [];
   const reservations = server ? readReservations(lines, server.network, refuse) : [];
   if (server) checkTogether(server, peers, reservations, refuse);
-  if (server && found.length === 0) return { file, lines, ...server, peers, reservations };
+  if (server && found.length === 0) return { file, lines: raw, ...server, peers, reservations };
   const problems = found
     .sort((a, b) => a.line - b.line)
     .map(({ line, why }) => `${file}:${line + 1}: ${why}`);
@@ -196,14 +206,15 @@ function checkTogether(
     else seen.set(id, { what, line });
   };
   once(`key ${server.publicKey}`, 'the server itself', server.interface.keyLine, 'its own key');
-  for (const { name, publicKey, address, from, keyLine } of peers) {
+  for (const { name, publicKey, allowed, from, keyLine } of peers) {
     const what = name === null ? 'a peer without a name' : `peer "${name}"`;
     once(`key ${publicKey}`, what, keyLine, `PublicKey ${publicKey}`);
-    if (address !== null) once(`address ${address}`, what, keyLine, `AllowedIPs ${address}/32`);
+    for (const [text, line] of new Map(allowed.map((each) => [each.text, each.line])))
+      once(`address ${text}`, what, line, `AllowedIPs ${text}`);
     if (name !== null) once(`name ${name}`, what, from, `the name "${name}"`);
   }
   for (const { name, address, line } of reservations) {
-    once(`address ${address}`, `the reservation of "${name}"`, line, address);
+    once(`address ${address}/32`, `the reservation of "${name}"`, line, address);
     once(`name ${name}`, `the reservation of "${name}"`, line, `the name "${name}"`);
   }
 }

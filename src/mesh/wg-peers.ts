@@ -27,13 +27,15 @@ export function readPeers(
       if (keys[1]) refuse(keys[1].line, `PublicKey a second time; the first is in line ${key.line + 1}`);
       checkPeerSettings(section, refuse);
       const header = headerOf(lines, section.line, refuse);
-      const allowed = section.settings
+      const written = section.settings
         .filter(({ key: each }) => each === 'allowedips')
         .flatMap(({ value, line }) => value.split(',').map((each) => ({ text: each.trim(), line })));
-      for (const each of allowed) checkAllowed(each, network, refuse);
+      const allowed = written
+        .filter((each) => checkAllowed(each, network, refuse))
+        .map(({ text, line }) => ({ text: withPrefix(text), line }));
       const [first] = allowed;
       const address = allowed.length === 1 ? (/^([\d.]+)\/32$/.exec(first?.text ?? '')?.[1] ?? null) : null;
-      if (header && address === null) {
+      if (header && address === null && allowed.length === written.length) {
         refuse(
           section.line,
           `peer ${header.name} needs AllowedIPs with its one address, such as 10.66.0.11/32`,
@@ -44,6 +46,7 @@ export function readPeers(
           name: header?.name ?? null,
           publicKey: key.value,
           address,
+          allowed,
           temporaryUntil: header?.temporaryUntil ?? null,
           from: header ? section.line - 1 : section.line,
           to: (section.settings.at(-1)?.line ?? section.line) + 1,
@@ -70,21 +73,29 @@ function checkPeerSettings({ settings }: Section, refuse: Refuse): void {
   }
 }
 
-/** wg clears host bits without a word; here they are a typing error. */
+/** wg clears host bits without a word; here they are a typing error. False: refused. */
 function checkAllowed(
   { text, line }: { text: string; line: number },
   network: Network,
   refuse: Refuse,
-): void {
-  if (text.includes(':')) return;
+): boolean {
+  if (text.includes(':')) return true;
   try {
     if (/^[\d.]+\/32$/.test(text)) requireNodeAddress(text.slice(0, -3), network, 'AllowedIPs');
     else if (/^[\d.]+$/.test(text)) requireNodeAddress(text, network, 'AllowedIPs');
     else if (!isNetworkWithoutHostBits(text)) throw new Error('has host bits set, or is no network');
+    return true;
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^AllowedIPs: /, '') : '';
     refuse(line, `AllowedIPs ${text}: ${why}`);
+    return false;
   }
+}
+
+/** One address is a network of one; `wg` takes both. */
+function withPrefix(text: string): string {
+  if (text.includes('/')) return text.toLowerCase();
+  return text.includes(':') ? `${text.toLowerCase()}/128` : `${text}/32`;
 }
 
 function isNetworkWithoutHostBits(text: string): boolean {

@@ -25,7 +25,7 @@ export type Refuse = (line: number, why: string) => void;
 export function readSections(lines: readonly string[], refuse: Refuse): Section[] {
   const sections: Section[] = [];
   for (const [line, raw] of lines.entries()) {
-    const content = raw.replace(/#.*$/, '').trim();
+    const content = (raw.split('#', 1)[0] ?? '').trim();
     if (content === '') continue;
     if (content.startsWith(';')) {
       refuse(line, '";" starts no comment here: use "#"');

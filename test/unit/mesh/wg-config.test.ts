@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 import { nextFreeAddress, parseNetwork, requireNodeAddress } from '../../../src/mesh/addresses.ts';
+import { decodeConfig } from '../../../src/mesh/decode-config.ts';
 import { peersOf, removePeerText, renamePeerText, setPeerText } from '../../../src/mesh/edit-config.ts';
 import { checkEndpoint } from '../../../src/mesh/endpoint.ts';
 import { generateKeyPair, isKey, publicKeyOf } from '../../../src/mesh/keys.ts';
@@ -92,7 +93,12 @@ const REFUSED: readonly [string, (text: string) => string, RegExp][] = [
   [
     'an address of two peers',
     (text) => text.replace('10.66.0.200/32', '10.66.0.11/32'),
-    /^wg0\.conf:19: AllowedIPs 10\.66\.0\.11\/32 is also that of peer "desk" \(line 11\)$/,
+    /^wg0\.conf:20: AllowedIPs 10\.66\.0\.11\/32 is also that of peer "desk" \(line 13\)$/,
+  ],
+  [
+    'an address of two peers, once without a prefix length and among others',
+    (text) => text.replace('10.66.0.200/32', '10.66.0.201, 10.66.0.11'),
+    /^wg0\.conf:20: AllowedIPs 10\.66\.0\.11\/32 is also that of peer "desk" \(line 13\)$/,
   ],
   [
     'a key twice',
@@ -200,6 +206,34 @@ test('another key for a known name keeps its address and the comments within; th
   assert.equal(peersOf(again)[0]?.temporaryUntil, 1_800_000_000_000);
   const request = { name: 'desk', publicKey: OTHER, temporaryUntil: 1_800_000_000_000 };
   assert.equal(setPeerText(again, request).changed, false);
+});
+
+test('comments behind a value stay when the value changes, in a file of a Windows editor, too', () => {
+  const noted = TEXT.replace(DESK, `${DESK} # bought in May`)
+    .replace('10.66.0.11/32', '10.66.0.11/32  # \u2028 the first')
+    .replaceAll('\n', '\r\n');
+  const changed = setPeerText(parsed(noted), { name: 'desk', publicKey: OTHER });
+  assert.equal(changed.text, noted.replace(DESK, OTHER));
+  const moved = setPeerText(parsed(noted), { name: 'desk', publicKey: DESK, address: '10.66.0.40' });
+  assert.equal(moved.text, noted.replace('10.66.0.11/32', '10.66.0.40/32'));
+  const added = setPeerText(parsed(noted), { name: 'spare', publicKey: KEYS[3] ?? '' });
+  assert.doesNotMatch(added.text, /[^\r]\n/, 'its lines end as the others do');
+  assert.equal(removePeerText(parsed(added.text), 'spare', { keepAddress: false })?.text, noted);
+});
+
+test('every address of a peer made by hand is taken', () => {
+  const config = parsed(TEXT.replace('10.66.0.200/32', '10.66.0.13, 10.66.0.14/32'));
+  assert.equal(setPeerText(config, { name: 'spare', publicKey: OTHER }).peer.address, '10.66.0.15');
+});
+
+test('a file that is not UTF-8 is refused with the line, because a change would damage it', () => {
+  const bytes = Buffer.from(TEXT.replace('the boss', 'B\u00fcro'), 'latin1');
+  assert.throws(() => decodeConfig(bytes, 'wg0.conf'), {
+    code: 'MESH_INVALID',
+    message: /^wg0\.conf:17: not UTF-8: "# the laptop of B/,
+  });
+  assert.equal(decodeConfig(Buffer.from(TEXT), 'wg0.conf'), TEXT);
+  assert.equal(decodeConfig(Buffer.from(`\uFEFF${TEXT}`), 'wg0.conf'), `\uFEFF${TEXT}`);
 });
 
 test('an address is kept for a peer that is cut, and given back to it', () => {
