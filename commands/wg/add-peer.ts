@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { MeshCommand, peerText } from '../../src/cli/mesh-command.ts';
+import { MeshCommand, peerText, syncText } from '../../src/cli/mesh-command.ts';
 import type { MeshPeer } from '../../src/mesh/mesh.ts';
 
 export default class WgAddPeer extends MeshCommand {
@@ -41,9 +41,12 @@ export default class WgAddPeer extends MeshCommand {
     });
     const { peer, config, changed } = added;
     this.note(flags['dry-run'] ? 'would add' : changed ? 'added' : 'already');
-    this.note(peerText(peer));
+    this.note(flags['dry-run'] ? `${peer.name}  ${peer.address}` : peerText(peer));
     if (flags.output !== undefined && !flags['dry-run']) this.print(flags.output);
     else this.print(config);
+    if (flags['dry-run']) {
+      this.print(`\nwould write ${mesh.file}, then: ${syncText(mesh.file, this.place.interface)}`);
+    }
     if (flags['public-key'] === undefined && !flags['dry-run']) {
       this.note('the private key in it is shown this once; on the machine it goes into wg-flatrender.conf');
     }

@@ -25,6 +25,9 @@ export default class WgRemovePeer extends MeshCommand {
     if (!peer) throw peerNotFound(args.name, config);
     if (flags['dry-run']) {
       this.print(`would remove ${peer.name} (${peer.address}) from ${mesh.file} and ${this.place.interface}`);
+      if (peer.publicKey !== null) {
+        this.print(`wg set ${this.place.interface} peer ${peer.publicKey} remove`);
+      }
       return { removed: peer.name, address: peer.address, planned: true };
     }
     await confirm(`Cut ${peer.name} (${peer.address}) from the mesh?`, flags.yes);

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args, Flags } from '@oclif/core';
 import { MeshCommand, peerText } from '../../src/cli/mesh-command.ts';
 import type { MeshPeer } from '../../src/mesh/mesh.ts';
 
@@ -9,10 +9,21 @@ export default class WgRename extends MeshCommand {
     from: Args.string({ required: true, description: 'name now' }),
     to: Args.string({ required: true, description: 'name from now on' }),
   };
+  static override flags = {
+    'dry-run': Flags.boolean({ description: 'only say what would be done' }),
+  };
 
-  async run(): Promise<{ peer: MeshPeer }> {
-    const { args } = await this.parse(WgRename);
-    const peer = await (await this.openMesh()).renamePeer(args.from, args.to);
+  async run(): Promise<{ peer: MeshPeer; planned?: true }> {
+    const { args, flags } = await this.parse(WgRename);
+    const mesh = await this.openMesh();
+    if (flags['dry-run']) {
+      const { renamePeerText } = await import('../../src/mesh/edit-config.ts');
+      const { peer } = renamePeerText(await mesh.read(), args.from, args.to);
+      this.print(`would write ${mesh.file}: ${peerText(peer)}`);
+      return { peer, planned: true };
+    }
+    const peer = await mesh.renamePeer(args.from, args.to);
+    this.note(args.from === args.to ? 'already' : 'renamed');
     this.print(peerText(peer));
     return { peer };
   }

@@ -1,4 +1,5 @@
-import { MeshCommand } from '../../src/cli/mesh-command.ts';
+import { Flags } from '@oclif/core';
+import { MeshCommand, syncText } from '../../src/cli/mesh-command.ts';
 import { FlatrenderError } from '../../src/lib/errors.ts';
 
 export default class WgSync extends MeshCommand {
@@ -6,10 +7,18 @@ export default class WgSync extends MeshCommand {
   static override description = 'After an edit by hand. Sessions of peers that did not change go on.';
   static override examples = ['sudo <%= config.bin %> <%= command.id %>'];
 
-  async run(): Promise<{ file: string; peers: number }> {
-    await this.parse(WgSync);
+  static override flags = {
+    'dry-run': Flags.boolean({ description: 'only check the file and say what would be run' }),
+  };
+
+  async run(): Promise<{ file: string; peers: number; planned?: true }> {
+    const { flags } = await this.parse(WgSync);
     const mesh = await this.openMesh();
     const { peers } = await mesh.read();
+    if (flags['dry-run']) {
+      this.print(syncText(mesh.file, this.place.interface));
+      return { file: mesh.file, peers: peers.length, planned: true };
+    }
     if (!(await mesh.sync())) {
       throw new FlatrenderError(
         'MESH_UNAVAILABLE',

@@ -34,7 +34,12 @@ export abstract class MeshCommand extends BaseCommand {
   protected async openMesh(): Promise<LocalMesh> {
     this.requireRoot();
     const { openLocalMesh } = await import('../mesh/local-mesh.ts');
-    return openLocalMesh({ ...this.place, signal: this.signal });
+    const mesh = openLocalMesh({ ...this.place, signal: this.signal });
+    if (!this.argv.includes('--dry-run') && (await mesh.protect())) {
+      this.note(`${mesh.file} could be read by others, with the private key in it: now by its owner only`);
+      this.note('whoever may have read it knows the key: flatrender wg rotate makes another one');
+    }
+    return mesh;
   }
 
   /** Only root reads private keys and changes interfaces; a directory of one's own is a rehearsal. */
@@ -64,6 +69,11 @@ export abstract class MeshCommand extends BaseCommand {
 /** Whether systemd manages this machine (sd_booted(3)). */
 export function hasSystemd(): boolean {
   return existsSync('/run/systemd/system');
+}
+
+/** The commands that bring the interface in line with the file, as one would type them. */
+export function syncText(file: string, device: string): string {
+  return `wg syncconf ${device} <(wg-quick strip ${file})`;
 }
 
 /** A peer in one line. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -88,6 +88,8 @@ test('wg list, rename, rotate, remove-peer, and dry runs that change nothing', {
   const dry = await wg('add-peer', 'desk', '--dry-run');
   assert.match(dry.stderr, /^would add$/m);
   assert.ok(!readFileSync(file, 'utf8').includes('desk'));
+  assert.match(dry.stdout, /^PrivateKey = <made when it is done, shown once>$/m);
+  assert.match(dry.stdout, /^would write \S+wg0\.conf, then: wg syncconf wg0 <\(wg-quick strip \S+\)$/m);
   await wg('add-peer', 'desk');
   assert.match((await wg('list')).stdout, /^desk +10\.66\.0\.11 +offline +/m);
   assert.match((await wg('rename', 'desk', 'front')).stdout, /^front {2}10\.66\.0\.11 {2}\S{44}$/m);
@@ -96,6 +98,19 @@ test('wg list, rename, rotate, remove-peer, and dry runs that change nothing', {
   assert.equal((await json<Failure>('rotate', 'front')).error.code, 'USAGE', 'not without --yes');
   assert.match((await wg('rotate', 'front', '--yes')).stdout, /^PrivateKey = \S{44}$/m);
   assert.notEqual(key(), before);
+  chmodSync(file, 0o644);
+  const untouched = readFileSync(file, 'utf8');
+  for (const [args, says] of [
+    [['rotate', 'front'], /^would change the key of front \(10\.66\.0\.11\)/],
+    [['rotate'], /^would make another key in \S+; 1 peers are cut/],
+    [['rename', 'front', 'back'], /^would write \S+: back {2}10\.66\.0\.11/],
+    [['sync'], /^wg syncconf wg0 <\(wg-quick strip \S+\)$/m],
+  ] as const)
+    assert.match((await wg(...args, '--dry-run')).stdout, says);
+  assert.equal(readFileSync(file, 'utf8'), untouched);
+  assert.equal(statSync(file).mode & 0o777, 0o644, 'not even its mode');
+  assert.match((await wg('list')).stderr, /wg0\.conf could be read by others/);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
   const server = /^PrivateKey = (\S+)$/m.exec(readFileSync(file, 'utf8'))?.[1];
   assert.match((await wg('rotate', '--yes')).stdout, /^\S{44}\n$/);
   assert.notEqual(/^PrivateKey = (\S+)$/m.exec(readFileSync(file, 'utf8'))?.[1], server);
