@@ -100,7 +100,7 @@ export function interfaceOf(address: string): string | null {
 }
 
 /** A program on PATH or where Homebrew puts it; null: not installed. */
-export function findProgram(name: string): string | null {
+function findProgram(name: string): string | null {
   const directories = [
     ...(process.env.PATH ?? '').split(delimiter),
     ...(process.platform === 'darwin' ? ['/opt/homebrew/bin', '/usr/local/bin'] : []),

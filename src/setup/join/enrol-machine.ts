@@ -19,6 +19,8 @@ export interface EnrolMachineOptions {
     /** What it was brought up with. */
     readonly key: TunnelKeyName;
     readonly useKey: (name: TunnelKeyName) => Promise<void>;
+    /** False: another key takes the tunnel down and up again, which takes some seconds itself. */
+    readonly switchesLive: boolean;
   } | null;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -42,12 +44,15 @@ export class NoAnswer extends Error {
  */
 const ATTEMPT_MS = 7_000;
 const PAUSE_MS = 1_000;
+/** An adapter that is made anew (Windows, macOS) gets some seconds to come up, and two handshakes. */
+const SLOW_KEY_MS = 20_000;
 
 /** Tries until the control plane answers; its refusals are final. NoAnswer when time is up. */
 export async function enrolMachine(options: EnrolMachineOptions): Promise<Enrolled> {
   const { clock, signal, tunnel, say } = options;
   const deadline = clock.now() + options.timeoutMs;
   let key: TunnelKeyName = tunnel?.key ?? 'own';
+  let keySince = clock.now();
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await once(options, deadline);
@@ -56,9 +61,11 @@ export async function enrolMachine(options: EnrolMachineOptions): Promise<Enroll
       if (!(error instanceof FlatrenderError) || !isRetryable(error)) throw error;
       if (clock.now() + PAUSE_MS >= deadline) throw new NoAnswer(error);
       say(`${error.message}; trying again (${attempt})`);
-      if (tunnel && isSilence(error)) {
+      const keyMs = clock.now() - keySince;
+      if (tunnel && isSilence(error) && (tunnel.switchesLive || keyMs >= SLOW_KEY_MS)) {
         key = key === 'own' ? 'temporary' : 'own';
         await tunnel.useKey(key);
+        keySince = clock.now();
       } else await sleep(PAUSE_MS, clock, signal);
     }
   }
@@ -78,7 +85,7 @@ async function once({ enrol, clock, signal }: EnrolMachineOptions, deadline: num
 }
 
 /** Whether nothing came back at all: somebody who refuses a connection has been reached, so the key is the right one. */
-function isSilence({ code, details }: FlatrenderError): boolean {
+export function isSilence({ code, details }: FlatrenderError): boolean {
   const cause = details?.cause;
   return code === 'UNREACHABLE' && cause !== 'ECONNREFUSED' && cause !== 'ECONNRESET';
 }

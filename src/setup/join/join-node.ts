@@ -152,7 +152,11 @@ async function enrol({ machine, options, steps, signal, tunnel, keys }: Run): Pr
   return await steps.run(`have ${invitation.url} take this machine as node ${invitation.node}`, (say) =>
     enrolMachine({
       enrol: (attempt) => machine.enrol(invitation, keys.publicKey, attempt),
-      tunnel: tunnel && { key: tunnel.key, useKey: (name) => tunnel.useKey(name, signal) },
+      tunnel: tunnel && {
+        key: tunnel.key,
+        useKey: (name) => tunnel.useKey(name, signal),
+        switchesLive: tunnel.switchesLive,
+      },
       clock: machine.clock,
       signal,
       timeoutMs,

@@ -7,7 +7,7 @@ import { generateKeyPair, isKey, type KeyPair, publicKeyOf } from '../../mesh/ke
 import { fileAccessSteps } from '../../service/windows/file-access.ts';
 
 /** The key in the file; null: there is none yet. CONFIG_INVALID when it is damaged, ELEVATION_NEEDED when it is hidden. */
-export function readOwnKey(file: string): KeyPair | null {
+function readOwnKey(file: string): KeyPair | null {
   let text: string;
   try {
     text = readFileSync(file, 'utf8').trim();

@@ -3,6 +3,7 @@ import { sleep } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { isRetryable } from '../../lib/retry.ts';
 import type { Invitation } from '../../protocol/enrolment.ts';
+import { isSilence } from './enrol-machine.ts';
 import { noAnswerError } from './join-failure.ts';
 import type { Credentials, JoinMachine } from './join-machine.ts';
 import type { JoinTunnel } from './join-tunnel.ts';
@@ -19,8 +20,13 @@ interface ReachOptions {
 
 /** The control plane changes its end 300 ms after its answer; a handshake before that is not answered and costs 5 s. */
 const SWITCH_AFTER_MS = 400;
-const ATTEMPT_MS = 2_500;
-const PAUSE_MS = 500;
+/**
+ * For the first answer, then ever longer: a control plane that changes its end late is found soon, and so is one at the far end
+ * of a slow line (a handshake and a request are three ways there and back).
+ */
+const FIRST_ATTEMPT_MS = 1_000;
+const LONGEST_ATTEMPT_MS = 5_000;
+const PAUSE_MS = 200;
 
 /** Changes to the own key and asks until the control plane answers; its refusals are final. UNREACHABLE when time is up. */
 export async function reachAsNode(
@@ -35,9 +41,10 @@ export async function reachAsNode(
     await tunnel.settle(signal);
   }
   const deadline = clock.now() + timeoutMs;
-  for (;;) {
+  let limitMs = FIRST_ATTEMPT_MS;
+  for (; ; limitMs = Math.min(limitMs * 1.5, LONGEST_ATTEMPT_MS)) {
     try {
-      return await once(machine, node, signal);
+      return await once(machine, node, limitMs, signal);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof FlatrenderError) || !isRetryable(error)) throw error;
@@ -51,15 +58,20 @@ export async function reachAsNode(
       }
       say(`${error.message}; trying again`);
       await sleep(PAUSE_MS, clock, signal);
-      if (tunnel?.switchesLive && isNew) await tunnel.nudge(signal);
+      if (tunnel?.switchesLive && isNew && isSilence(error)) await tunnel.nudge(signal);
     }
   }
 }
 
-async function once({ hello, clock }: JoinMachine, node: Credentials, signal: AbortSignal): Promise<void> {
+async function once(
+  { hello, clock }: JoinMachine,
+  node: Credentials,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   const late = new AbortController();
-  const cancel = clock.after(ATTEMPT_MS, () =>
-    late.abort(new FlatrenderError('UNREACHABLE', `no answer within ${ATTEMPT_MS / 1000} s`)),
+  const cancel = clock.after(limitMs, () =>
+    late.abort(new FlatrenderError('UNREACHABLE', `no answer within ${(limitMs / 1000).toFixed(1)} s`)),
   );
   try {
     await hello(node, AbortSignal.any([signal, late.signal]));

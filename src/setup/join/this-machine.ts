@@ -10,6 +10,7 @@ import { callJson } from '../../client/http.ts';
 import { createSignedHttp } from '../../client/signed-http.ts';
 import { waitingClock } from '../../client/waiting-clock.ts';
 import { machinePaths, NODE_TUNNEL, type ServicePlatform } from '../../config/machine-paths.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
 import { runPlan } from '../../lib/plan.ts';
 import { isElevated } from '../../service/windows/elevation.ts';
 import { lastLogLines } from '../service-logs.ts';
@@ -106,8 +107,16 @@ function agentService({ isInteractive, signal }: ThisMachineOptions, platform: S
   return {
     plan: () => planInstall({ ...request, signal }),
     check: () => {
-      requireManager('agent');
-      requireReachable({ ...request, signal });
+      try {
+        requireManager('agent');
+        requireReachable({ ...request, signal });
+      } catch (error) {
+        if (!(error instanceof FlatrenderError) || error.code !== 'SERVICE_UNSUPPORTED') throw error;
+        throw new FlatrenderError(error.code, error.message, {
+          cause: error,
+          hint: `${error.hint}; join without a service: flatrender node join … --no-service`,
+        });
+      }
     },
     async install({ start, restart, onStep, signal: aborted }) {
       const { result } = await installService(request, { start, onStep, signal: aborted });
