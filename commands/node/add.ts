@@ -5,6 +5,7 @@ import {
   invitationFile,
   inviteNotes,
   inviteRequest,
+  loopbackWarning,
   writeInvitation,
 } from '../../src/cli/invite.ts';
 import { paint } from '../../src/cli/paint.ts';
@@ -96,7 +97,7 @@ export default class NodeAdd extends ClientCommand {
       writeInvitation(file, invitation);
       this.print(file);
     }
-    if (invitation.mesh === null) this.warnOfLoopback(invitation.url);
+    this.warnOfLoopback(invitation.url);
     for (const note of inviteNotes(invitation, file)) this.note(note);
     return { node, invitation, file };
   }
@@ -130,8 +131,7 @@ export default class NodeAdd extends ClientCommand {
   }
 
   private warnOfLoopback(url: string): void {
-    if (!/^https?:\/\/(localhost|127\.|\[::1\])/.test(url)) return;
-    const warning = `${url} is only reachable from this machine; for a node elsewhere set ORCHESTRATOR_URL (--orchestrator-url)`;
-    this.note(paint('warning', warning, process.stderr));
+    const warning = loopbackWarning(url);
+    if (warning !== null) this.note(paint('warning', warning, process.stderr));
   }
 }

@@ -5,8 +5,10 @@ import {
   invitationFile,
   inviteNotes,
   inviteRequest,
+  loopbackWarning,
   writeInvitation,
 } from '../../src/cli/invite.ts';
+import { paint } from '../../src/cli/paint.ts';
 import { confirm } from '../../src/cli/prompt.ts';
 import { type Invitation, invitationLine } from '../../src/protocol/enrolment.ts';
 
@@ -58,6 +60,8 @@ export default class NodeInvite extends ClientCommand {
       writeInvitation(file, invitation);
       this.print(file);
     }
+    const warning = loopbackWarning(invitation.url);
+    if (warning !== null) this.note(paint('warning', warning, process.stderr));
     for (const note of inviteNotes(invitation, file)) this.note(note);
     return { invitation, file };
   }

@@ -1,5 +1,6 @@
 /** Invitations on the operator's side: where they are written, and what to do with them. */
-import { existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { FlatrenderError } from '../lib/errors.ts';
 import { replaceFile } from '../lib/replace-file.ts';
 import type { Invitation } from '../protocol/enrolment.ts';
@@ -10,9 +11,21 @@ export function invitationFile(node: string): string {
   return `${node}.invitation.json`;
 }
 
-/** Checks before an invitation is made that it can be written there: USAGE when the file is something else. */
+/** Checks before an invitation is made that it can be written there: USAGE when the file is something else, or has no place. */
 export function checkInvitationFile(path: string, node: string): void {
-  if (!existsSync(path)) return;
+  if (!existsSync(path)) {
+    const directory = dirname(resolve(path));
+    try {
+      if (statSync(directory).isDirectory()) accessSync(directory, constants.W_OK);
+      else throw new Error('not a directory');
+      return;
+    } catch (cause) {
+      throw new FlatrenderError('USAGE', `cannot write ${path}: ${(cause as Error).message}`, {
+        cause,
+        hint: 'name another file: --output PATH; or print it as one line: --print',
+      });
+    }
+  }
   let known: unknown;
   try {
     known = (JSON.parse(readFileSync(path, 'utf8')) as { node?: unknown }).node;
@@ -27,7 +40,20 @@ export function checkInvitationFile(path: string, node: string): void {
 
 /** Writes it, mode 0600: whoever has the file can become the node. */
 export function writeInvitation(path: string, invitation: Invitation): void {
-  replaceFile(path, `${JSON.stringify(invitation, null, 2)}\n`, { mode: 0o600 });
+  try {
+    replaceFile(path, `${JSON.stringify(invitation, null, 2)}\n`, { mode: 0o600 });
+  } catch (cause) {
+    throw new FlatrenderError('SETUP_FAILED', `could not write ${path}: ${(cause as Error).message}`, {
+      cause,
+      hint: `the node is there; another invitation: flatrender node invite ${invitation.node} --output PATH`,
+    });
+  }
+}
+
+/** Warns of an address that is good on this machine only; null: it is not. */
+export function loopbackWarning(url: string): string | null {
+  if (!/^https?:\/\/(localhost|127\.|\[::1\])/.test(url)) return null;
+  return `${url} is only reachable from this machine; for a node elsewhere: --orchestrator-url, or gateway.publicUrl in flatrender.yaml`;
 }
 
 /** What comes next, for people. */

@@ -1,4 +1,5 @@
 /** Nodes as people read them. */
+import type { InvitationView } from '../protocol/enrolment.ts';
 import { MOCK_MODE_VERSION } from '../protocol/names.ts';
 import type { EngineInfo, NodeView } from '../protocol/nodes.ts';
 import { type Column, facts, formatInstant, formatRelative, table } from './output.ts';
@@ -48,6 +49,7 @@ export function nodeDetails(node: NodeView, now: number): string {
       ['node', node.id],
       ['name', node.name],
       ['status', paint(STATUS_STYLES[node.status], statusText(node))],
+      ['invitation', node.invitation && invitationText(node.invitation, node.id)],
       ['wanted', node.intent],
       [
         'seen',
@@ -91,6 +93,12 @@ export function nodeDetails(node: NodeView, now: number): string {
 function statusText({ status, invitation }: NodeView): string {
   if (status !== 'pending' || invitation === null) return status;
   return { open: 'invited', expired: 'invitation expired', used: 'joining' }[invitation.state];
+}
+
+function invitationText({ state, expiresAt, usedAt, usedBy }: InvitationView, id: string): string {
+  if (state === 'open') return `good until ${formatInstant(expiresAt)}`;
+  if (state === 'used') return `used by ${usedBy}${usedAt === null ? '' : `, ${formatInstant(usedAt)}`}`;
+  return `expired ${formatInstant(expiresAt)}; another one: flatrender node invite ${id}`;
 }
 
 function enginesOf(node: NodeView): string {

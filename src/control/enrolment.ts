@@ -66,14 +66,30 @@ export class Enrolment {
 
   /**
    * A new invitation; the ones before are dead. In a mesh the node's key is replaced by a temporary one, so its tunnel is cut
-   * until the invitation is used. NODE_NOT_FOUND, MESH_INVALID (nobody said where nodes dial), MESH_* of the mesh.
+   * until the invitation is used. `urlFor`: how nodes reach this control plane, with its address in the mesh or without one.
+   * NODE_NOT_FOUND, MESH_INVALID (nobody said where nodes dial), MESH_UNAVAILABLE (an address without a mesh), MESH_*.
    */
-  async invite(nodeId: string, request: InviteRequest, defaultUrl: string): Promise<Invitation> {
+  async invite(
+    nodeId: string,
+    request: InviteRequest,
+    urlFor: (meshAddress: string | null) => string,
+  ): Promise<Invitation> {
     const { store, registry, clock, farmSecret, farm } = this.#options;
     const entry = registry.require(nodeId);
     const expiresAt = clock.now() + Math.round(request.hours * 3_600_000);
     const mesh = await this.#keeper.find();
     const before = entry.invitation;
+    if (request.address !== undefined && (mesh === null || request.mesh === 'none')) {
+      throw new FlatrenderError(
+        'MESH_UNAVAILABLE',
+        `${request.address}: ${mesh ? 'an invitation without a tunnel has' : 'this farm has no mesh, so there is'} no such address`,
+        {
+          hint: mesh
+            ? 'leave one of the two out'
+            : 'leave it out, or: sudo flatrender wg init --endpoint HOST',
+        },
+      );
+    }
     const { record, tunnel } =
       mesh === null || request.mesh === 'none'
         ? {
@@ -89,7 +105,7 @@ export class Enrolment {
       flatrenderInvitation: 1,
       node: nodeId,
       farm,
-      url: request.url ?? defaultUrl,
+      url: request.url ?? urlFor(tunnel?.serverAddress ?? null),
       number: record.number,
       secret: deriveInvitationSecret(farmSecret, nodeId, record.number),
       expiresAt: new Date(expiresAt).toISOString(),

@@ -410,6 +410,19 @@ test('node add and node invite write an invitation that only its owner can read,
     (await farm.api.listNodes()).filter(({ id }) => id === 'guest-2'),
     [],
   );
+  const nowhere = await json<Failure>([
+    'node',
+    'add',
+    'guest-2',
+    '-o',
+    join(dir, 'no', 'such', 'place.json'),
+  ]);
+  assert.match(nowhere.json.error.message, /^cannot write .*place\.json: ENOENT/);
+  assert.deepEqual(
+    (await farm.api.listNodes()).filter(({ id }) => id === 'guest-2'),
+    [],
+  );
+  assert.match((await flatrender(['node', 'show', 'guest'])).stdout, /^invitation +good until 20/m);
   const wrong = await json<Failure>(['node', 'invite', 'guest', '--print', '--hours', 'soon']);
   assert.deepEqual([wrong.json.error.code, wrong.exitCode], ['USAGE', 2]);
   const refused = await json<Failure>(['node', 'add', 'guest-3', '--print', '--hours', '9999']);

@@ -157,3 +157,29 @@ test('another farm takes no invitation of this one', async () => {
     hint: /flatrender node invite desk/,
   });
 });
+
+test('an invitation says how the control plane is reached, not where files are', async () => {
+  const objects = { publicUrl: 'https://files.example.com' };
+  const address = async (gateway: object, body: object) => {
+    const mesh = fakeMesh();
+    await using farm = await startTestControl({ mesh, config: { gateway, objects } });
+    await farm.call('POST', '/v1/nodes', { id: 'desk' });
+    const { body: answer } = await farm.call('POST', '/v1/nodes/desk/invite', body);
+    return answer.invitation.url.replace(new URL(farm.url).port, 'PORT');
+  };
+  assert.equal(await address({}, {}), 'http://127.0.0.1:PORT');
+  assert.equal(await address({ publicUrl: 'http://10.66.0.1:8088/' }, {}), 'http://10.66.0.1:8088');
+  // The operator asks by the loopback; the node comes through the tunnel.
+  assert.equal(await address({ host: '0.0.0.0' }, {}), 'http://10.66.0.1:PORT');
+  assert.equal(await address({ host: '0.0.0.0' }, { mesh: 'none' }), 'http://127.0.0.1:PORT');
+  assert.equal(await address({ host: '0.0.0.0' }, { url: 'http://x.example' }), 'http://x.example');
+});
+
+test('an address in a mesh that is not there is refused, and the invitation of before is still good', async () => {
+  await using farm = await startTestControl();
+  const first = await invited(farm, 'desk');
+  const { status, body } = await farm.call('POST', '/v1/nodes/desk/invite', { address: '10.66.0.50' });
+  assert.deepEqual([status, body.error.code], [503, 'MESH_UNAVAILABLE']);
+  assert.match(body.error.message, /^10\.66\.0\.50: this farm has no mesh/);
+  await use(farm, first, generateKeyPair().publicKey);
+});

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { EnrolAnswer, EnrolRequest, InviteAnswer, InviteRequest } from '../../protocol/enrolment.ts';
 import { NodeCreated, NodeList, NodeRemoved, NodeRequest, NodeView } from '../../protocol/nodes.ts';
-import { baseUrlFor } from '../base-url.ts';
+import { gatewayUrlFor, meshUrlFor } from '../base-url.ts';
 import type { Control } from '../context.ts';
 import { afterChange } from '../effects.ts';
 import type { Routes } from '../route.ts';
@@ -46,7 +46,10 @@ export function nodeRoutes(routes: Routes, control: Control): void {
     body: InviteRequest,
     answers: { 200: InviteAnswer },
     async handle({ params, body, token, request }) {
-      const invitation = await enrolment.invite(params.id, body, baseUrlFor(control, request, 'node'));
+      const invitation = await enrolment.invite(params.id, body, (address) => {
+        const inMesh = address === null ? null : meshUrlFor(control, request, address);
+        return inMesh ?? gatewayUrlFor(control, request, 'node');
+      });
       const { expiresAt, mesh } = invitation;
       logger.info('node.invited', { nodeId: params.id, by: token.name, expiresAt, address: mesh?.address });
       return { invitation };
