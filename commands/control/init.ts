@@ -102,7 +102,7 @@ export default class ControlInit extends BaseCommand {
     this.note(
       flags['dry-run']
         ? 'nothing was changed'
-        : 'next: flatrender control run --daemon, then flatrender node add NAME',
+        : `next: flatrender control ${flags.mesh ? 'install' : 'run --daemon'}, then flatrender node add NAME`,
     );
     return result;
   }

@@ -53,10 +53,12 @@ export async function installService(
   requireReachable(asked);
   const before = await queryService(plans, signal);
   await removeOther(asked, signal, onStep);
-  await runPlan([...plans.install, ...plans.secure], { signal, onStep }).catch((error) =>
+  const isChanged = plans.install.length > 0;
+  // What is only made sure of once more is no news.
+  const tell = isChanged ? { onStep } : {};
+  await runPlan([...plans.install, ...plans.secure], { signal, ...tell }).catch((error) =>
     failedPlan(error, plans),
   );
-  const isChanged = plans.install.length > 0;
   const isNew = before.state === 'not-installed';
   const result = isNew ? 'installed' : isChanged ? 'updated' : 'already';
   const { name, manager } = plans;
