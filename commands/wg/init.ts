@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import { Flags } from '@oclif/core';
 import { hasSystemd, MeshCommand } from '../../src/cli/mesh-command.ts';
 import { planText, runPlan } from '../../src/lib/plan.ts';
@@ -51,6 +52,9 @@ export default class WgInit extends MeshCommand {
     const answer = { interface: this.place.interface, ...server, file };
     if (flags['dry-run']) {
       this.print(planText(steps));
+      if (isClosed(this.place.directory)) {
+        this.note(`\n${this.place.directory} may only be read by root: this is what a new mesh would be`);
+      }
       this.note('\nnothing was changed');
       return { ...answer, result: 'planned' };
     }
@@ -69,6 +73,16 @@ export default class WgInit extends MeshCommand {
       this.note('next: flatrender control init --mesh, then flatrender node add NAME');
     }
     return { ...answer, result: existed ? (isChanged ? 'changed' : 'already') : 'created' };
+  }
+}
+
+/** Whether the directory is there and does not say what is in it. */
+function isClosed(directory: string): boolean {
+  try {
+    accessSync(directory, constants.R_OK | constants.X_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES';
   }
 }
 

@@ -117,8 +117,20 @@ function newServer(options: InitMeshOptions, firewallFile: string): Server {
   };
 }
 
+function readBytes(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EACCES') throw cause;
+    throw new FlatrenderError('ELEVATION_NEEDED', `${file} may only be read by root`, {
+      cause,
+      hint: 'run the command with sudo',
+    });
+  }
+}
+
 function changedServer(options: InitMeshOptions, file: string, firewallFile: string): Server {
-  const before = decodeConfig(readFileSync(file), file);
+  const before = decodeConfig(readBytes(file), file);
   const config = parseWgConfig(before, file);
   const wanted = options.network === undefined ? null : parseNetwork(options.network, '--network').text;
   if (wanted !== null && wanted !== config.network.text) {

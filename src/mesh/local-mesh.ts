@@ -34,8 +34,9 @@ export interface LocalMesh extends Mesh {
   protect(): Promise<boolean>;
 }
 
-// `wg syncconf` answers in milliseconds; a hang is a broken kernel module.
-const WG_MS = 10_000;
+// Each answers in milliseconds; what hangs looks up a name, or has a broken kernel module. A writer runs four of them while it
+// holds the lock, and must be through before others take it for dead.
+const WG_MS = 7_000;
 const LOCK_MS = 15_000;
 const LOCK_POLL_MS = 20;
 /** A writer holds the lock for milliseconds; one that is older was killed. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -97,6 +97,22 @@ test('a wg0.conf made by hand gets the firewall and nothing else', (t) => {
     code: 'MESH_INVALID',
     message: /wg0\.conf:4: ListenPort 99999/,
   });
+});
+
+test('a wg0.conf that may not be read says who may, also to a dry run', {
+  skip: process.platform === 'win32' ? 'Windows knows no modes of files' : false,
+}, (t) => {
+  const directory = place(t);
+  chmodSync(directory, 0o755);
+  writeFileSync(join(directory, 'wg0.conf'), '', { mode: 0o000 });
+  // Root may read everything.
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid?.(65_534);
+  try {
+    assert.throws(() => planMesh({ ...asked, directory }), { code: 'ELEVATION_NEEDED' });
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
 });
 
 test('what WireGuard would take without a word is refused with the flag', (t) => {
