@@ -30,7 +30,7 @@ export interface LocalMesh extends Mesh {
   /** Brings the running interface in line with the file. False: it is not up. */
   sync(): Promise<boolean>;
   isUp(): Promise<boolean>;
-  /** Takes the file away from everybody but its owner. False: nobody else could read it, or there is none. */
+  /** Takes the file away from everybody but its owner. False: nobody else could read it, there is none, or it is not ours. */
   protect(): Promise<boolean>;
 }
 
@@ -89,8 +89,11 @@ export function openLocalMesh(options: LocalMeshOptions): LocalMesh {
     async protect(): Promise<boolean> {
       const found = await stat(file).catch(() => null);
       if (found === null || (found.mode & 0o077) === 0) return false;
-      await chmod(file, 0o600);
-      return true;
+      // Somebody else's file, for whom may not change that: no reason to do nothing at all.
+      return await chmod(file, 0o600).then(
+        () => true,
+        () => false,
+      );
     },
     async server(): Promise<MeshServer> {
       const { publicKey, endpoint, address, network, listenPort } = await read();
