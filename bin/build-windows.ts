@@ -34,6 +34,8 @@ export interface WindowsOptions {
   readonly directory: string;
   /** Adds node-av.node, the encoder. Not for passing on: see {@link ENCODER_NOTICE}. */
   readonly withEncoder?: boolean;
+  /** What the program takes for its version; default: that of package.json. */
+  readonly version?: string;
 }
 
 const ENCODER_NOTICE = `node-av.node contains FFmpeg's libraries, configured with --enable-gpl and --enable-nonfree. By FFmpeg's own rules
@@ -41,7 +43,8 @@ const ENCODER_NOTICE = `node-av.node contains FFmpeg's libraries, configured wit
 there is an ffmpeg.exe.`;
 
 /** Builds all files of the directory. Throws when this is not the Node of the repository. */
-export async function buildWindows({ directory, withEncoder = false }: WindowsOptions): Promise<void> {
+export async function buildWindows(options: WindowsOptions): Promise<void> {
+  const { directory, withEncoder = false } = options;
   if (process.versions.node !== NODE_FOR_WINDOWS.version) {
     throw new Error(
       `built with Node ${NODE_FOR_WINDOWS.version} only, and this is ${process.versions.node}: npm run build:windows`,
@@ -57,7 +60,19 @@ export async function buildWindows({ directory, withEncoder = false }: WindowsOp
       packageFiles(NODE_FOR_WINDOWS),
       lockedPackage('@koromix/koffi-win32-x64').then(packageFiles),
     ]);
-    await buildProgram(scratch, join(node, 'bin', 'node.exe'), join(directory, 'flatrender.exe'));
+    const described = join(scratch, 'package.json');
+    const { version, ...description } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+    await writeFile(described, JSON.stringify({ ...description, version: options.version ?? version }));
+    const main = await buildProgram(scratch);
+    await buildSea({
+      main,
+      file: join(directory, 'flatrender.exe'),
+      node: join(node, 'bin', 'node.exe'),
+      assets: {
+        'canvaskit.wasm': join(root, 'node_modules', 'canvaskit-wasm', 'bin', 'full', 'canvaskit.wasm'),
+        'package.json': described,
+      },
+    });
     await cp(join(koffi, 'win32_x64', 'koffi.node'), join(directory, 'koffi.node'));
     if (withEncoder) {
       const encoder = await packageFiles(await lockedPackage('@seydx/node-av-win32-x64-msvc'));
@@ -70,22 +85,15 @@ export async function buildWindows({ directory, withEncoder = false }: WindowsOp
   }
 }
 
-async function buildProgram(scratch: string, node: string, file: string): Promise<void> {
+/** Writes the script; returns its path. */
+async function buildProgram(scratch: string): Promise<string> {
   const modules = join(scratch, 'modules');
   await bundle(modules);
   await writeManifest(modules);
-  const main = join(scratch, 'flatrender.cjs');
-  await bundleProgram({
-    file: main,
-    manifest: join(modules, 'oclif.manifest.json'),
-    commands: commandFiles(),
-    plugins: [oclifAtStart, licences],
-  });
-  const assets = {
-    'canvaskit.wasm': join(root, 'node_modules', 'canvaskit-wasm', 'bin', 'full', 'canvaskit.wasm'),
-    'package.json': join(root, 'package.json'),
-  };
-  await buildSea({ main, file, node, assets });
+  const file = join(scratch, 'flatrender.cjs');
+  const manifest = join(modules, 'oclif.manifest.json');
+  await bundleProgram({ file, manifest, commands: commandFiles(), plugins: [oclifAtStart, licences] });
+  return file;
 }
 
 /** Id as oclif writes it → source: job:list → …/commands/job/list.ts. */

@@ -1,6 +1,8 @@
 /** The program in flatrender.exe: what bin/run.js does, with everything in one script and nothing to find on disk. */
 import { dirname } from 'node:path';
-import pkg from '../../package.json' with { type: 'json' };
+import { getAsset } from 'node:sea';
+
+const pkg = JSON.parse(getAsset('package.json', 'utf8'));
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);

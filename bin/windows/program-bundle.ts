@@ -47,7 +47,11 @@ function commandTable(manifestFile: string, commands: Readonly<Record<string, st
         : undefined,
     transform(code, id) {
       if (!/@oclif[\\/]core[\\/]lib[\\/]config[\\/]plugin\.js$/.test(id)) return undefined;
-      let changed = replaceOnce(code, 'await (0, fs_1.readJson)(p)', "require('virtual:commands').manifest");
+      let changed = replaceOnce(
+        code,
+        'await (0, fs_1.readJson)(p)',
+        "{ ...require('virtual:commands').manifest, version: this.version }",
+      );
       changed = replaceOnce(
         changed,
         'await (0, module_loader_1.loadWithDataFromManifest)(this.manifest.commands[id], this.root)',

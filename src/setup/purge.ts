@@ -10,6 +10,7 @@ import { serviceSpec, thisPlatform } from './service-plans.ts';
 import type { InstallOptions } from './services.ts';
 import { planTunnelDown } from './tunnel-plan.ts';
 import { askTunnel, tunnelSystem } from './tunnel-system.ts';
+import { formerProgram } from './update-program.ts';
 
 const CACHE = '/var/cache/flatrender';
 const USER = 'flatrender';
@@ -28,10 +29,13 @@ export async function purgeService(
     platform === 'linux'
       ? [`${CACHE}/${role}`, ...(role === 'control' ? [`${CACHE}-mesh`] : [])]
       : [paths.logDir];
+  const former = formerProgram();
   const plan = [
     ...(hasTunnel ? planTunnelDown(tunnel) : []),
     ...steps,
-    ...[...(role === 'agent' ? [paths.stateDir] : []), ...more].map(remove),
+    ...[...(role === 'agent' ? [paths.stateDir] : []), ...more, ...(former === null ? [] : [former])].map(
+      remove,
+    ),
   ];
   await runPlan(plan, { signal, onStep });
   if (platform === 'linux') await runPlan(await lastSteps(paths, signal), { signal, onStep });

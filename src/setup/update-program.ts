@@ -98,8 +98,8 @@ export async function replaceProgram(
   service: UpdateService,
   { signal, say }: UpdateOptions,
 ): Promise<Updated> {
-  const next = `${place.path}.new`;
-  const old = `${place.path}.old`;
+  const next = beside(place, 'new');
+  const old = beside(place, 'old');
   // What an update before left: on Windows the program that ran could not be removed.
   tryRemove(next);
   tryRemove(old);
@@ -133,6 +133,11 @@ export async function replaceProgram(
   return { from, to, old: tryRemove(old) ? null : old };
 }
 
+/** flatrender.new.exe: what does not end in .exe is given to the shell on Windows (cross-spawn), which does not know it. */
+function beside({ path }: ProgramPlace, word: string): string {
+  return path.replace(/(\.exe)?$/i, (ending) => `.${word}${ending}`);
+}
+
 async function takeBack(update: {
   readonly place: ProgramPlace;
   readonly next: string;
@@ -149,16 +154,31 @@ async function takeBack(update: {
   await service.install();
 }
 
+/** The program that an update has left beside this one; null: there is none. */
+export function formerProgram(): string | null {
+  const place = releasedProgram();
+  const old = place && beside(place, 'old');
+  return old !== null && existsSync(old) ? old : null;
+}
+
 /** What is to be replaced. SETUP_FAILED for a program that is not out of a release. */
 function thisProgram(): ProgramPlace {
+  const place = releasedProgram();
+  if (place !== null) return place;
+  throw new FlatrenderError(
+    'SETUP_FAILED',
+    `${packageRoot()} is not an unpacked release: it cannot be replaced`,
+    {
+      hint: 'update it as it was installed (npm, git), then: flatrender node install, flatrender node restart',
+    },
+  );
+}
+
+function releasedProgram(): ProgramPlace | null {
   if (isSea()) return { kind: 'file', path: process.execPath };
   const path = packageRoot();
-  if (process.platform === 'linux' && existsSync(join(path, 'node', 'bin', 'node'))) {
-    return { kind: 'directory', path };
-  }
-  throw new FlatrenderError('SETUP_FAILED', `${path} is not an unpacked release: it cannot be replaced`, {
-    hint: 'update it as it was installed (npm, git), then: flatrender node install, flatrender node restart',
-  });
+  const isUnpacked = process.platform === 'linux' && existsSync(join(path, 'node', 'bin', 'node'));
+  return isUnpacked ? { kind: 'directory', path } : null;
 }
 
 async function put(file: string, target: ProgramPlace, signal: AbortSignal): Promise<void> {

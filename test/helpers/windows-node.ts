@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { NODE_FOR_WINDOWS } from '../../bin/build-windows.ts';
+import { buildWindows, NODE_FOR_WINDOWS } from '../../bin/build-windows.ts';
 import { lockedPackage, packageFiles } from '../../bin/npm-package.ts';
 import { releaseWindows } from '../../bin/release.ts';
 import { setEnvLines } from '../../src/config/agent-env.ts';
@@ -74,6 +74,18 @@ export async function unpackRelease(wine: Wine, folder: string, healthPort: numb
       }
     },
   };
+}
+
+/** Builds flatrender.exe as another version and puts it on drive C:; returns its path there. */
+export async function otherVersion(wine: Wine, version: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'flatrender-other-'));
+  try {
+    await buildWindows({ directory, version });
+    await cp(join(directory, 'flatrender.exe'), join(wine.driveC, 'downloads', 'flatrender.exe'));
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+  return 'C:\\downloads\\flatrender.exe';
 }
 
 /** Puts the encoder beside the program, as `npm run build:windows -- --with-encoder` does. */

@@ -15,6 +15,7 @@ import { jobView, untilJob } from '../helpers/farm-jobs.ts';
 import {
   addEncoder,
   installAfterEffects,
+  otherVersion,
   SERVICE,
   unpackRelease,
   type WindowsNode,
@@ -162,6 +163,22 @@ async function service(t: TestContext, farm: Farm, wine: Wine, node: WindowsNode
       assert.equal(slots, 3);
     },
   );
+
+  await t.test('another version takes its place, a file that is none does not', async (t) => {
+    await writeFile(join(wine.driveC, 'none.exe'), 'MZ and no more');
+    const refused = await node.flatrender(['node', 'update', 'C:\\none.exe'], 150_000);
+    assert.equal(refused.exitCode, 1);
+    assert.match(refused.stderr, /is no flatrender for this machine/);
+    assert.equal(await node.serviceState(), 'RUNNING');
+    const file = await otherVersion(wine, '99.0.0');
+    const began = performance.now();
+    assert.match(await run('node', 'update', file), /^updated from version \S+ to 99\.0\.0/);
+    t.diagnostic(`node update: ${Math.round(performance.now() - began)} ms`);
+    await node.untilService('RUNNING');
+    assert.match((await node.flatrender(['--version'])).stdout, /^flatrender\/99\.0\.0 /);
+    const { agent } = (await (await fetch(node.healthUrl)).json()) as { agent: { version: string } };
+    assert.equal(agent.version, '99.0.0');
+  });
 
   await t.test('removed, it leaves nothing but the files of the archive', async () => {
     assert.match(await run('node', 'uninstall', '--purge', '--yes'), /the service is removed/);
