@@ -86,12 +86,12 @@ export default class NodeAdd extends ClientCommand {
       id,
       ...(flags.name === undefined ? {} : { name: flags.name }),
     });
-    this.note(`created node ${id}`);
     const invitation = await this.api.inviteNode(id, request).catch(async (error) => {
       // Nothing half-done: the same command can be given again once that is mended.
       await this.api.removeNode(id).catch(() => undefined);
       throw error;
     });
+    this.note(`created node ${id}`);
     if (file === null) this.print(invitationLine(invitation));
     else {
       writeInvitation(file, invitation);

@@ -51,8 +51,11 @@ export default class NodeInvite extends ClientCommand {
     const file = flags.print ? null : (flags.output ?? invitationFile(args.node));
     if (file !== null) checkInvitationFile(file, args.node);
     const node = await this.api.getNode(args.node);
-    if (node.status === 'ready' || node.status === 'busy') {
-      await confirm(`${node.id} is ${node.status}: cut it off until it uses the invitation?`, flags.yes);
+    if (node.status !== 'pending' && node.status !== 'offline') {
+      const effect = flags.mesh
+        ? 'a tunnel of it is cut until it uses the invitation, its secret dies then'
+        : 'its secret dies when the invitation is used';
+      await confirm(`${node.id} is ${node.status}: ${effect}. Invite it anew?`, flags.yes);
     }
     const invitation = await this.api.inviteNode(args.node, inviteRequest(flags));
     if (file === null) this.print(invitationLine(invitation));

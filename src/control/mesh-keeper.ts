@@ -209,7 +209,7 @@ export class MeshKeeper {
     if (entry.invitation === invitation) entry.invitation = { ...invitation, temporaryKey: null };
   }
 
-  /** A temporary key that belongs to no open invitation: the control plane died between the mesh and the store. */
+  /** A temporary key of no living invitation: another one took its place, or a crash came between the mesh and the store. */
   async #cutStray(mesh: Mesh, { name, publicKey, temporaryUntil }: MeshPeer): Promise<void> {
     if (temporaryUntil === null || publicKey === null) return;
     const entry = this.#options.registry.get(name);
@@ -218,7 +218,7 @@ export class MeshKeeper {
     const now = (await mesh.peers()).find((peer) => peer.name === name);
     if (now?.publicKey !== publicKey) return;
     await mesh.removePeer(name, { keepAddress: entry !== undefined });
-    this.#options.logger.warn('mesh.stray-key-removed', { nodeId: name });
+    this.#options.logger.info('mesh.stray-key-removed', { nodeId: name });
   }
 }
 

@@ -434,6 +434,13 @@ test('node add and node invite write an invitation that only its owner can read,
   assert.equal((await flatrender(['node', 'remove', 'guest', '--yes'])).exitCode, 0);
 });
 
+test('a node that works is invited anew only when that is confirmed', async () => {
+  const { json: refused, exitCode } = await json<Failure>(['node', 'invite', 'node-a', '--print']);
+  assert.deepEqual([refused.error.code, exitCode], ['USAGE', 2]);
+  assert.match(refused.error.message, /node-a is (ready|busy): a tunnel of it is cut .* Invite it anew\?$/);
+  assert.equal((await farm.api.getNode('node-a')).invitation, null);
+});
+
 test('node list, show, drain, resume, remove', async () => {
   await flatrender(['node', 'add', 'spare', '--manual']);
   assert.match((await flatrender(['node', 'list'])).stdout, /^node-a +(ready|busy) +\d\/1 +.*mock/m);
