@@ -19,7 +19,11 @@ export default class NodeUpdate extends BaseCommand {
   async run(): Promise<Updated> {
     const { args } = await this.parse(NodeUpdate);
     const { resolve } = await import('node:path');
-    const { updateProgram } = await import('../../src/setup/update-program.ts');
+    // Loaded before the files of this program are replaced.
+    const [{ updateProgram }, { controlServiceState }] = await Promise.all([
+      import('../../src/setup/update-program.ts'),
+      import('../../src/setup/services.ts'),
+    ]);
     const updated = await updateProgram(resolve(args.file), {
       signal: this.signal,
       say: (text) => this.note(text),
@@ -30,6 +34,11 @@ export default class NodeUpdate extends BaseCommand {
         : `updated from version ${updated.from} to ${updated.to}`,
     );
     if (updated.old !== null) this.note(`the former program is ${updated.old}; the next update removes it`);
+    if ((await controlServiceState(this.signal)).state === 'running') {
+      this.note(
+        'the control plane of this machine still runs the former version: flatrender control restart',
+      );
+    }
     return updated;
   }
 }

@@ -187,7 +187,13 @@ async function put(file: string, target: ProgramPlace, signal: AbortSignal): Pro
   mkdirSync(target.path, { mode: 0o755 });
   // One directory is at the top of the archive.
   const args = ['-xf', file, '-C', target.path, '--strip-components=1', '--no-same-owner'];
-  await run('tar', args, { signal, timeoutMs: UNPACK_MS });
+  await run('tar', args, { signal, timeoutMs: UNPACK_MS }).catch((cause) => {
+    signal.throwIfAborted();
+    throw new FlatrenderError('SETUP_FAILED', `${file} cannot be unpacked: ${cause.message}`, {
+      cause,
+      hint: 'fetch it again and compare its checksum with SHA256SUMS; nothing was changed',
+    });
+  });
 }
 
 /** What says `--version` there; SETUP_FAILED when it does not run, or is for another system. */

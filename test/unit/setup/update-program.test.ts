@@ -95,4 +95,11 @@ test('an archive replaces a whole directory', { skip }, async (t) => {
   assert.deepEqual(updated, { from: '1.0.0', to: '1.1.0', old: null });
   assert.deepEqual(events, ['install']);
   assert.ok(!existsSync(join(root, 'stale')));
+  await writeFile(archive, 'no archive');
+  const broken = await failureOf(
+    replaceProgram(archive, { kind: 'directory', path: root }, service, options),
+  );
+  assert.equal(broken.code, 'SETUP_FAILED');
+  assert.match(broken.message, /release\.tar\.gz cannot be unpacked/);
+  assert.ok(existsSync(join(root, 'node')) && !existsSync(`${root}.new`));
 });
