@@ -4,6 +4,7 @@
  * both are tried in turn: the same request with the same key gets the same answer.
  */
 import type { Enrolled } from '../../client/enrol.ts';
+import { untilAborted } from '../../lib/abort.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { isRetryable } from '../../lib/retry.ts';
@@ -78,7 +79,9 @@ async function once({ enrol, clock, signal }: EnrolMachineOptions, deadline: num
     late.abort(new FlatrenderError('UNREACHABLE', `no answer within ${Math.round(limit / 1000)} s`)),
   );
   try {
-    return await enrol(AbortSignal.any([signal, late.signal]));
+    const both = AbortSignal.any([signal, late.signal]);
+    // A connection that is being made hears of no abort.
+    return await untilAborted(enrol(both), both);
   } finally {
     cancel();
   }

@@ -1,4 +1,5 @@
 /** The proof that a machine is a node: the control plane answers it, through the tunnel with its own key. */
+import { untilAborted } from '../../lib/abort.ts';
 import { sleep } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { isRetryable } from '../../lib/retry.ts';
@@ -74,7 +75,9 @@ async function once(
     late.abort(new FlatrenderError('UNREACHABLE', `no answer within ${(limitMs / 1000).toFixed(1)} s`)),
   );
   try {
-    await hello(node, AbortSignal.any([signal, late.signal]));
+    const both = AbortSignal.any([signal, late.signal]);
+    // A connection that is being made hears of no abort.
+    await untilAborted(hello(node, both), both);
   } finally {
     cancel();
   }

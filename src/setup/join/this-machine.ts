@@ -81,7 +81,8 @@ export function thisMachine(options: ThisMachineOptions): JoinMachine {
       try {
         await createAgentApi(http).hello(AbortSignal.any([aborted, AbortSignal.timeout(HELLO_MS)]));
       } finally {
-        await http.close();
+        // Not awaited: a connection that is being made ends after its 5 s only, and the next try is due before.
+        http.close().catch(() => undefined);
       }
     },
     health: askHealth,
