@@ -169,7 +169,12 @@ export class Enrolment {
     this.#keeper.release(nodeId);
   }
 
-  /** The node is gone: its tunnel is cut when this resolves. Returns why it could not be, or null. */
+  /** Nobody knows a node any more: an invitation made for it at the same moment goes, too. */
+  removed(): void {
+    this.#keeper.compareAll();
+  }
+
+  /** The node is to go: its tunnel is cut when this resolves. Returns why it could not be, or null. */
   async remove(nodeId: string): Promise<FlatrenderError | null> {
     this.#nonces.forget(nodeId);
     return await this.#keeper.remove(nodeId);

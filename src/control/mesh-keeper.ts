@@ -81,7 +81,7 @@ export class MeshKeeper {
     this.plan();
   }
 
-  /** The node is gone: its tunnel is cut when this resolves. Returns why it could not be, or null; it is tried again then. */
+  /** The node is to go: its tunnel is cut when this resolves. Returns why it could not be, or null; it is tried again then. */
   async remove(nodeId: string): Promise<FlatrenderError | null> {
     const { logger } = this.#options;
     this.#heldUntil.delete(nodeId);

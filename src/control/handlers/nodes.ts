@@ -90,10 +90,12 @@ export function nodeRoutes(routes: Routes, control: Control): void {
     answers: { 200: NodeRemoved, 204: { description: 'Removed' } },
     async handle({ params, reply, token }) {
       registry.require(params.id);
+      // The tunnel first: a crash in between leaves a node that can be removed again, never a tunnel of nobody.
+      const uncut = await enrolment.remove(params.id);
       const changes = await store.removeNode(params.id, clock.now());
       registry.remove(params.id);
       nodeAuth.forget(params.id);
-      const uncut = await enrolment.remove(params.id);
+      enrolment.removed();
       dispatcher.nodeRemoved(params.id);
       logger.info('node.removed', { nodeId: params.id, by: token.name, tasks: changes.length });
       for (const change of changes) afterChange(control, change);
