@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { PeerStatus } from '../../src/mesh/mesh.ts';
 import { CONTROL_PUBLIC, CONTROL_PUBLIC6, startInternet } from '../helpers/internet.ts';
 import { worldsUnavailable } from '../helpers/machine/unavailable.ts';
 import type { Machine } from '../helpers/machines.ts';
@@ -16,6 +17,7 @@ import {
   render,
   setUpControl,
   stopwatch,
+  until,
   untilBack,
   useStolenKey,
 } from '../helpers/mesh-farm.ts';
@@ -26,8 +28,8 @@ test('a farm in a mesh, on machines behind routers', { skip, timeout: 290_000 },
   await using net = await startInternet();
   const { control, desktop, studio, third, outsider } = net;
   const figure = (what: string, seconds: number): void => t.diagnostic(`${what}: ${seconds} s`);
-  t.after(async () => {
-    if (!t.passed) for (const machine of [control, desktop, studio, third]) await tellJournal(t, machine);
+  t.afterEach(async (each) => {
+    if (!each.passed) for (const machine of [control, desktop, studio, third]) await tellJournal(t, machine);
   });
 
   const allBack = async (): Promise<number> =>
@@ -45,6 +47,15 @@ test('a farm in a mesh, on machines behind routers', { skip, timeout: 290_000 },
     invitation = await invite(net, 'desktop', desktop);
     figure('desktop: join → ready', await join(desktop, invitation));
     assert.equal((await nodeView(net, 'desktop')).status, 'ready');
+    const { mesh } = JSON.parse(await desktop.sh(`cat ${invitation}`));
+    assert.ok(!(await desktop.sh('cat /etc/wireguard/wg-flatrender.conf')).includes(mesh.privateKey));
+    assert.notEqual((await desktop.sh('wg show wg-flatrender private-key')).trim(), mesh.privateKey);
+    assert.equal(await desktop.sh('stat -c %a:%U:%G /etc/flatrender/agent.env'), '640:root:flatrender\n');
+    assert.match(
+      await desktop.sh('systemctl show flatrender-agent -p After'),
+      /wg-quick@wg-flatrender\.service/,
+      'the tunnel is up first',
+    );
   });
 
   await t.test('so does one with an address of its own', async () => {
@@ -66,6 +77,12 @@ test('a farm in a mesh, on machines behind routers', { skip, timeout: 290_000 },
     );
     assert.equal(probed.trim(), 'h264,1920,1080,150');
   });
+  // For later: it takes a while.
+  const rendered = pushNoise(control).then((name) =>
+    render(net, ['-t', name, '--node', 'desktop', '--no-fallback'], '/root/noise.mp4'),
+  );
+  rendered.catch(() => undefined);
+
   await t.test('an outsider in the same network reaches neither gateway nor files', async () => {
     await outsider.sh(`ip route add 10.66.0.0/24 via ${CONTROL_PUBLIC} dev eth0`);
     await outsider.sh('ip addr add 10.66.0.12/32 dev lo; ip addr add 10.66.0.77/32 dev lo');
@@ -121,12 +138,7 @@ test('a farm in a mesh, on machines behind routers', { skip, timeout: 290_000 },
 
   let noise = '';
   await t.test('a third node joins under load, and no transfer breaks', async () => {
-    const job = await render(
-      net,
-      ['-t', await pushNoise(control), '--node', 'desktop', '--no-fallback'],
-      '/root/noise.mp4',
-    );
-    noise = job.id;
+    noise = (await rendered).id;
     const invited = await invite(net, 'third', third);
     // Behind the router and beside it: 30 MB each over a single connection, for 20 s.
     const [one, two] = await Promise.all([download(net, desktop, noise), download(net, studio, noise)]);
@@ -138,13 +150,16 @@ test('a farm in a mesh, on machines behind routers', { skip, timeout: 290_000 },
   });
 
   await t.test('a router that forgets its connections', async () => {
+    const before = await endpointOf(control, 'desktop');
     await net.forgetNatBindings();
     figure('NAT bindings forgotten → back', await untilBack(net, 'desktop'));
+    assert.notEqual(await endpointOf(control, 'desktop'), before, 'it comes from another port');
   });
 
   await t.test('a new public address of the router', async () => {
-    await net.changeNatAddress();
+    const address = await net.changeNatAddress();
     figure('new address → back', await untilBack(net, 'desktop'));
+    assert.equal((await endpointOf(control, 'desktop'))?.split(':')[0], address);
   });
 
   await t.test('the control plane is killed', async () => {
@@ -158,6 +173,12 @@ test('a farm in a mesh, on machines behind routers', { skip, timeout: 290_000 },
     figure('control plane booted → all back', await allBack());
   });
 
+  await t.test('a node loses power', async () => {
+    await desktop.cutPower();
+    await desktop.boot();
+    figure('node booted → back', await untilBack(net, 'desktop'));
+  });
+
   await t.test('a node that is removed is cut off at once', async () => {
     const going = await download(net, third, noise);
     await control.json(['node', 'remove', 'third', '--yes']);
@@ -167,8 +188,18 @@ test('a farm in a mesh, on machines behind routers', { skip, timeout: 290_000 },
     assert.match(await going.ended, /^28 /, 'a transfer on its way stands still');
     figure('removed → transfer given up (curl, 3 s of silence)', watch());
     assert.equal((await nodeView(net, 'desktop')).status, 'ready');
+    // What it has is of no use where the gateway can be reached either.
+    const settings = await carry(third, '/etc/flatrender/agent.env', control);
+    await using agent = control.startCli(['agent', 'run', '--agent-env', settings]);
+    await until('the secret is refused', async () => agent.output().includes('NODE_UNKNOWN'));
   });
 });
+
+/** Where the packets of a node come from, as the control plane sees it. */
+async function endpointOf(control: Machine, node: string): Promise<string | null | undefined> {
+  const { peers } = await control.json<{ peers: PeerStatus[] }>(['wg', 'status']);
+  return peers.find(({ name }) => name === node)?.endpoint;
+}
 
 async function tellJournal(t: TestContext, machine: Machine): Promise<void> {
   const said = await machine.sh('journalctl -b --no-pager -n 60; wg show').catch(String);

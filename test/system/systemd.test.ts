@@ -21,8 +21,8 @@ test('services on a machine with systemd', { skip, timeout: 290_000 }, async (t)
   const machine = await world.machine('farm');
   await machine.boot();
   const figure = (what: string, seconds: number): void => t.diagnostic(`${what}: ${seconds} s`);
-  t.after(async () => {
-    if (!t.passed) await tellJournal(t, machine);
+  t.afterEach(async (each) => {
+    if (!each.passed) await tellJournal(t, machine);
   });
 
   await t.test('control install makes a service that is ready when the command returns', async () => {
