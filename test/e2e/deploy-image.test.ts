@@ -113,7 +113,7 @@ function programOf(
 }
 
 test('the steps of the images, carried out here, make a farm that renders', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async (t) => {
   const stageOf = (file: typeof control) => file?.instructions.filter(({ stage }) => stage === 0);
   assert.deepEqual(stageOf(node), stageOf(control), 'both images are built alike');

@@ -21,7 +21,7 @@ const isBuilt =
 
 test('the archive for Windows is the same bytes twice, with a checksum of every file', {
   skip,
-  timeout: 240_000,
+  timeout: 600_000,
 }, async (t) => {
   const directory = await scratch(t);
   const archives: Buffer[] = [];
@@ -61,7 +61,7 @@ test('the archive for Windows is the same bytes twice, with a checksum of every 
 
 test('the archive for Linux runs with the Node in it, through a link as well', {
   skip: skip ?? (isBuilt ? undefined : 'needs npm run build'),
-  timeout: 240_000,
+  timeout: 600_000,
 }, async (t) => {
   const directory = await scratch(t);
   const archive = await releaseLinux(directory);

@@ -24,7 +24,7 @@ import {
 
 const skip = await worldsUnavailable();
 
-test('a farm in a mesh, on machines behind routers', { skip, timeout: 290_000 }, async (t) => {
+test('a farm in a mesh, on machines behind routers', { skip, timeout: 600_000 }, async (t) => {
   await using net = await startInternet();
   const { control, desktop, studio, third, outsider } = net;
   const figure = (what: string, seconds: number): void => t.diagnostic(`${what}: ${seconds} s`);

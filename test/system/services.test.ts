@@ -10,7 +10,7 @@ const WANTS = '/etc/systemd/system/multi-user.target.wants';
 
 test('services that cannot be installed, do not start, change, and go', {
   skip,
-  timeout: 240_000,
+  timeout: 600_000,
 }, async (t) => {
   await using world = await startWorld();
   const machine = await world.machine('farm');

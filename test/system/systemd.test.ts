@@ -16,7 +16,7 @@ interface Installed {
   readonly result: string;
 }
 
-test('services on a machine with systemd', { skip, timeout: 290_000 }, async (t) => {
+test('services on a machine with systemd', { skip, timeout: 600_000 }, async (t) => {
   await using world = await startWorld();
   const machine = await world.machine('farm');
   await machine.boot();

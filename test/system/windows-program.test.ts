@@ -7,7 +7,7 @@ import { openWine, wineSkip } from '../helpers/wine.ts';
 
 const skip = await wineSkip();
 
-test('flatrender.exe is the whole program', { skip, timeout: 300_000 }, async (t) => {
+test('flatrender.exe is the whole program', { skip, timeout: 600_000 }, async (t) => {
   await using wine = await openWine();
   const node = await unpackRelease(wine, 'Flat Render (64 bit)', await freePort());
 
