@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { FlatrenderError } from '../lib/errors.ts';
 import { machinePaths } from './machine-paths.ts';
 
@@ -64,6 +64,8 @@ export function homePaths(directory: string = flatrenderHome()): HomePaths {
 /** Creates the state directory, readable by its owner only. CONFIG_INVALID when that cannot be done. */
 export function createHome(directory: string): void {
   try {
+    // Directories above it are others' as well: the service's user must get through them.
+    mkdirSync(dirname(directory), { recursive: true, mode: 0o755 });
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
