@@ -10,7 +10,7 @@ import { Name, Role } from '../protocol/names.ts';
 import { AERENDER_KEYS, type AerenderSettings, aerenderSettings } from './aerender-settings.ts';
 import { gigabytes, list, origin, wholeNumber } from './env-values.ts';
 import { flatrenderHome, homePaths } from './home.ts';
-import { machinePaths } from './machine-paths.ts';
+import { machinePaths, thisPlatform } from './machine-paths.ts';
 
 /** One key of agent.env. */
 interface Key {
@@ -191,6 +191,16 @@ export function loadAgentConfig(options: {
   return { config, file: path, warnings: file ? [...unknownKeys(file), ...openToOthers(file)] : [] };
 }
 
+/** Where an agent on this machine tells how it is; null: nowhere (`off`), or nowhere that can be known (port 0). */
+export function healthUrlOf({
+  healthHost,
+  healthPort,
+}: Pick<AgentConfig, 'healthHost' | 'healthPort'>): string | null {
+  if (healthPort === null || healthPort === 0) return null;
+  const host = healthHost === '0.0.0.0' || healthHost === '::' ? '127.0.0.1' : healthHost;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${healthPort}/health`;
+}
+
 /** Whether this machine is set up as a node: it has an agent.env, or its settings are in the environment. */
 export function isAgentSetUp(env: NodeJS.ProcessEnv = process.env): boolean {
   // A file that the variable names counts also when it is not there: then that is what is wrong.
@@ -201,9 +211,9 @@ export function isAgentSetUp(env: NodeJS.ProcessEnv = process.env): boolean {
 /** Where an agent.env may be: beside the program, in the state directory, where an installed node has it. */
 function placesOf(env: NodeJS.ProcessEnv): string[] {
   const beside = programDirectory();
-  const { platform } = process;
-  const system = platform === 'win32' || platform === 'darwin' ? platform : 'linux';
-  return [...new Set([beside, flatrenderHome(env), dirname(machinePaths(system, 'agent', beside).envFile)])];
+  return [
+    ...new Set([beside, flatrenderHome(env), dirname(machinePaths(thisPlatform(), 'agent', beside).envFile)]),
+  ];
 }
 
 function readKey(

@@ -18,6 +18,11 @@ export interface MachinePaths {
   readonly tunnelFile: string;
 }
 
+/** The system this runs on, as far as services are concerned. */
+export function thisPlatform(): ServicePlatform {
+  return process.platform === 'win32' || process.platform === 'darwin' ? process.platform : 'linux';
+}
+
 /**
  * The places of a system. On Windows everything is beside the executable (`programDir`); elsewhere where the system's own
  * rules want it (Filesystem Hierarchy Standard 3.0; Homebrew's prefix on macOS, where WireGuard's tools come from).

@@ -1,7 +1,7 @@
 /** How the node on this machine is: its service, what the agent says of itself, its tunnel. */
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { loadAgentConfig } from '../config/agent-config.ts';
+import { healthUrlOf, loadAgentConfig } from '../config/agent-config.ts';
 import { NODE_TUNNEL } from '../config/machine-paths.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { ManagerName, ServiceState } from '../service/service-spec.ts';
@@ -43,7 +43,7 @@ export async function nodeStatus(signal: AbortSignal): Promise<NodeStatus> {
     up: address !== null,
     address,
   };
-  const healthUrl = healthUrlOf(paths.envFile);
+  const healthUrl = serviceHealthUrl(paths.envFile);
   const health = healthUrl === null ? null : await askAgent(healthUrl, signal);
   const isConnected = healthUrl === null || health?.agent.connected === true;
   return {
@@ -69,7 +69,7 @@ export async function askAgent(url: string, signal: AbortSignal): Promise<AgentH
 }
 
 /** Of the service's settings; the default for who may not read them. null: it is switched off, or anywhere. */
-export function healthUrlOf(envFile: string): string | null {
+export function serviceHealthUrl(envFile: string): string | null {
   let place = { healthHost: '127.0.0.1', healthPort: 7777 as number | null };
   try {
     // What is in the environment of this terminal is not in the service's.
@@ -77,8 +77,5 @@ export function healthUrlOf(envFile: string): string | null {
   } catch (error) {
     if (!(error instanceof FlatrenderError)) throw error;
   }
-  const { healthHost, healthPort } = place;
-  if (healthPort === null || healthPort === 0) return null;
-  const host = healthHost === '0.0.0.0' || healthHost === '::' ? '127.0.0.1' : healthHost;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${healthPort}/health`;
+  return healthUrlOf(place);
 }

@@ -2,11 +2,11 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, posix, win32 } from 'node:path';
 import { controlHome } from '../config/home.ts';
-import { type MachinePaths, NODE_TUNNEL } from '../config/machine-paths.ts';
+import { type MachinePaths, NODE_TUNNEL, thisPlatform } from '../config/machine-paths.ts';
 import { run } from '../lib/exec.ts';
 import { type PlanStep, runPlan } from '../lib/plan.ts';
 import type { ServiceRole } from '../service/service-spec.ts';
-import { serviceSpec, thisPlatform } from './service-plans.ts';
+import { serviceSpec } from './service-plans.ts';
 import type { InstallOptions } from './services.ts';
 import { planTunnelDown } from './tunnel-plan.ts';
 import { askTunnel, tunnelSystem } from './tunnel-system.ts';

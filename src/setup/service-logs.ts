@@ -1,11 +1,13 @@
 /** The logs of services: systemd's journal, or the log file beside the program. */
+
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { thisPlatform } from '../config/machine-paths.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { run, start } from '../lib/exec.ts';
 import type { ServiceRole } from '../service/service-spec.ts';
-import { serviceSpec, thisPlatform } from './service-plans.ts';
+import { serviceSpec } from './service-plans.ts';
 
 const POLL_MS = 300;
 /** Lines of the log are JSON, some with a stack: enough for thousands of them. */

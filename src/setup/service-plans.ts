@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync 
 import { dirname, isAbsolute, join } from 'node:path';
 import { loadControlConfig } from '../config/control-config.ts';
 import { controlHome, homePaths } from '../config/home.ts';
-import { machinePaths, type ServicePlatform } from '../config/machine-paths.ts';
+import { machinePaths, type ServicePlatform, thisPlatform } from '../config/machine-paths.ts';
 import { readEnvFile } from '../lib/env-file.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { type Command, run, selfCommand } from '../lib/exec.ts';
@@ -24,11 +24,6 @@ export interface ServiceRequest {
 }
 
 const QUERY_MS = 15_000;
-
-/** The system this runs on, as far as services are concerned. */
-export function thisPlatform(): ServicePlatform {
-  return process.platform === 'win32' || process.platform === 'darwin' ? process.platform : 'linux';
-}
 
 /**
  * The plans of a service, of which on this machine only what is still to do is left; for another platform as on a new

@@ -1,5 +1,7 @@
 /** A service that has plans: how it is, starting and stopping it. */
+
 import { setTimeout as wait } from 'node:timers/promises';
+import { thisPlatform } from '../config/machine-paths.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { type Command, run } from '../lib/exec.ts';
 import { launchdQuery, readLaunchdState } from '../service/launchd.ts';
@@ -13,7 +15,7 @@ import { readSystemdState, systemdQuery } from '../service/systemd.ts';
 import { readTaskQuery, TASK_QUERY } from '../service/windows/logon-task-plan.ts';
 import { ALREADY_CODES, readServiceQuery, SERVICE_QUERIES } from '../service/windows/service-plan.ts';
 import { lastLogLines } from './service-logs.ts';
-import { serviceSpec, thisPlatform } from './service-plans.ts';
+import { serviceSpec } from './service-plans.ts';
 
 const QUERY_MS = 15_000;
 // The SCM gives a service 30 s between two signs of life; the control plane waits 2 min for the mesh.

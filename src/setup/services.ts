@@ -1,5 +1,7 @@
 /** Services of this machine: installing, starting, stopping, removing, and how they are. */
+
 import { existsSync } from 'node:fs';
+import { thisPlatform } from '../config/machine-paths.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { run, selfCommand } from '../lib/exec.ts';
 import { type PlanStep, type RunStep, runPlan, type StepResult } from '../lib/plan.ts';
@@ -10,13 +12,7 @@ import {
   type ServiceState,
 } from '../service/service-spec.ts';
 import { isElevated } from '../service/windows/elevation.ts';
-import {
-  closedDirectory,
-  planService,
-  type ServiceRequest,
-  serviceSpec,
-  thisPlatform,
-} from './service-plans.ts';
+import { closedDirectory, planService, type ServiceRequest, serviceSpec } from './service-plans.ts';
 import { notElevated, queryService, startPlanned, stopPlanned, topicOf } from './service-run.ts';
 
 export interface InstallOptions {

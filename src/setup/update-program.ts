@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { FlatrenderError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
 import { packageRoot } from '../lib/paths.ts';
-import { askAgent, healthUrlOf } from './node-status.ts';
+import { askAgent, serviceHealthUrl } from './node-status.ts';
 import { serviceSpec } from './service-plans.ts';
 import { findService, requireManager, startService, stopService } from './services.ts';
 
@@ -62,7 +62,7 @@ export async function updateProgram(file: string, options: UpdateOptions): Promi
   const { state, plans, isInteractive } = await findService('agent', signal);
   const isInstalled = state.state !== 'not-installed';
   const isRunning = state.state === 'running' || state.state === 'starting';
-  const healthUrl = healthUrlOf(serviceSpec({ role: 'agent', signal }).paths.envFile);
+  const healthUrl = serviceHealthUrl(serviceSpec({ role: 'agent', signal }).paths.envFile);
   const service: UpdateService = {
     isRunning,
     stop: async () => void (isRunning && (await stopService('agent', signal))),

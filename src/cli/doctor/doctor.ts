@@ -1,5 +1,6 @@
 /** Puts together what `doctor` looks at: this machine, and whatever role it has. */
 import type { Api } from '../../client/api.ts';
+import { healthUrlOf } from '../../config/agent-config.ts';
 import type { ClientConfig } from '../../config/client-config.ts';
 import { flatrenderHome } from '../../config/home.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
@@ -16,7 +17,6 @@ import {
   bundleSources,
   findAgent,
   findControlHome,
-  healthUrlOf,
   knownSecrets,
   nodeFacts,
   pathsOf,
@@ -47,7 +47,9 @@ export async function openDoctor({ version, signal, connect }: DoctorOptions): P
   const facts = loaded === null ? null : nodeFacts(loaded, signal);
   const usesAfterEffects = loaded !== null && loaded.config.aerender.path !== '';
   const service = (role: ServiceRole): Check =>
-    serviceCheck(serviceFacts(role, { usesAfterEffects, healthUrl: loaded && healthUrlOf(loaded), signal }));
+    serviceCheck(
+      serviceFacts(role, { usesAfterEffects, healthUrl: loaded && healthUrlOf(loaded.config), signal }),
+    );
   const checks: Check[] = [
     ...machineChecks({
       home: flatrenderHome(),
@@ -68,7 +70,7 @@ export async function openDoctor({ version, signal, connect }: DoctorOptions): P
     ...farmChecks({
       connect,
       version,
-      agentHealthUrl: loaded === null ? null : healthUrlOf(loaded),
+      agentHealthUrl: loaded === null ? null : healthUrlOf(loaded.config),
       whyNoAgent: broken
         ? 'needs an agent.env that can be read'
         : loaded

@@ -6,10 +6,15 @@ import { createAgentApi } from '../../client/agent-api.ts';
 import { callJson, openCall } from '../../client/http.ts';
 import { createSignedHttp } from '../../client/signed-http.ts';
 import { waitingClock } from '../../client/waiting-clock.ts';
-import { isAgentSetUp, type LoadedAgentConfig, loadAgentConfig } from '../../config/agent-config.ts';
+import {
+  healthUrlOf,
+  isAgentSetUp,
+  type LoadedAgentConfig,
+  loadAgentConfig,
+} from '../../config/agent-config.ts';
 import { clientFile, loadClientConfig } from '../../config/client-config.ts';
 import { controlHome, homePaths } from '../../config/home.ts';
-import { type MachinePaths, machinePaths, type ServicePlatform } from '../../config/machine-paths.ts';
+import { type MachinePaths, machinePaths, thisPlatform } from '../../config/machine-paths.ts';
 import { isNamedAfterEffects, listProcesses } from '../../engines/aerender/machine/processes.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { NodeOptions } from './node-checks.ts';
@@ -36,16 +41,7 @@ export function findControlHome(): string | null {
 
 /** Where an installed service of this machine has its things. */
 export function pathsOf(role: 'agent' | 'control'): MachinePaths {
-  const platform: ServicePlatform =
-    process.platform === 'win32' || process.platform === 'darwin' ? process.platform : 'linux';
-  return machinePaths(platform, role, dirname(process.execPath));
-}
-
-/** Address of the agent's health endpoint; null: it has none that can be known. */
-export function healthUrlOf({ config }: LoadedAgentConfig): string | null {
-  const { healthHost, healthPort } = config;
-  const host = healthHost === '0.0.0.0' ? '127.0.0.1' : healthHost;
-  return healthPort === null || healthPort === 0 ? null : `http://${host}:${healthPort}/health`;
+  return machinePaths(thisPlatform(), role, dirname(process.execPath));
 }
 
 /** What the node's checks ask this machine; `close` ends its connections. */
@@ -79,7 +75,7 @@ export function nodeFacts(
         throw error;
       }
     },
-    strays: () => strays(healthUrlOf(loaded), signal),
+    strays: () => strays(healthUrlOf(config), signal),
   };
 }
 

@@ -5,6 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { NODE_TUNNEL } from '../../config/machine-paths.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { run } from '../../lib/exec.ts';
+import { parseWgDump } from '../../mesh/wg-dump.ts';
 import type { TunnelFacts, TunnelPeer } from './tunnel-checks.ts';
 
 const ASK_MS = 5000;
@@ -60,7 +61,7 @@ async function readConfig(file: string): Promise<string | null> {
   }
 }
 
-/** The only peer of the tunnel, second line of the dump: key, psk, endpoint, allowed ips, handshake (s), … (wg(8)). */
+/** The only peer of the tunnel. */
 async function askPeer(signal: AbortSignal): Promise<TunnelPeer | null> {
   const wg = process.platform === 'win32' ? 'C:\\Program Files\\WireGuard\\wg.exe' : 'wg';
   const asked = await run(wg, ['show', NODE_TUNNEL, 'dump'], {
@@ -68,13 +69,7 @@ async function askPeer(signal: AbortSignal): Promise<TunnelPeer | null> {
     timeoutMs: ASK_MS,
     signal,
   }).catch(() => null);
-  const fields = asked?.exitCode === 0 ? asked.stdout.split('\n')[1]?.split('\t') : undefined;
-  if (fields === undefined) return null;
-  const [, , endpoint = '(none)', , handshake = '0'] = fields;
-  return {
-    endpoint: endpoint === '(none)' ? null : endpoint,
-    handshakeAt: handshake === '0' ? null : Number(handshake) * 1000,
-  };
+  return asked?.exitCode === 0 ? (parseWgDump(asked.stdout).values().next().value ?? null) : null;
 }
 
 async function routeOf(address: string, signal: AbortSignal): Promise<string | null> {

@@ -1,7 +1,6 @@
 /** The files that joining writes besides keys and tunnel: agent.env, and what it remembers. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, posix, win32 } from 'node:path';
-import { loadAgentConfig } from '../../config/agent-config.ts';
 import { setEnvLines } from '../../config/agent-env.ts';
 import { packageRoot } from '../../lib/paths.ts';
 import type { PlanStep } from '../../lib/plan.ts';
@@ -69,12 +68,4 @@ export function recordSteps(
       what: 'remember that the invitation was used',
     },
   ];
-}
-
-/** Where the agent of this agent.env tells how it is; null: nowhere that can be known. CONFIG_INVALID for a bad setting. */
-export function healthUrlOf(envFile: string): string | null {
-  const { healthHost, healthPort } = loadAgentConfig({ envFile, env: {} }).config;
-  if (healthPort === null || healthPort === 0) return null;
-  const host = healthHost === '0.0.0.0' || healthHost === '::' ? '127.0.0.1' : healthHost;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${healthPort}/health`;
 }

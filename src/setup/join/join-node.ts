@@ -2,11 +2,13 @@
  * `node join`: from a bare machine to a node. Every step can be repeated: what was done is found done, and what a failure
  * leaves behind is what the same command goes on with.
  */
+
 import type { Enrolled } from '../../client/enrol.ts';
+import { healthUrlOf, loadAgentConfig } from '../../config/agent-config.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { KeyPair } from '../../mesh/keys.ts';
 import type { Invitation } from '../../protocol/enrolment.ts';
-import { agentEnvSteps, directorySteps, healthUrlOf, recordSteps } from './agent-env-steps.ts';
+import { agentEnvSteps, directorySteps, recordSteps } from './agent-env-steps.ts';
 import { type Checked, checkMachine, readCredentials } from './check-machine.ts';
 import { enrolMachine, NoAnswer } from './enrol-machine.ts';
 import { keptError, noAnswerError } from './join-failure.ts';
@@ -196,7 +198,7 @@ async function runAgent(
     (result) => (result.changed ? '' : 'already'),
   );
   if (!start) return { state: 'installed', changed };
-  const healthUrl = healthUrlOf(paths.envFile);
+  const healthUrl = healthUrlOf(loadAgentConfig({ envFile: paths.envFile, env: {} }).config);
   if (healthUrl === null) return { state: 'started', changed };
   await steps.run('wait until the agent is connected', (say) =>
     waitUntilReady(machine, invitation.node, healthUrl, { timeoutMs, signal, say }),

@@ -9,12 +9,11 @@ import { enrol } from '../../client/enrol.ts';
 import { callJson } from '../../client/http.ts';
 import { createSignedHttp } from '../../client/signed-http.ts';
 import { waitingClock } from '../../client/waiting-clock.ts';
-import { machinePaths, NODE_TUNNEL, type ServicePlatform } from '../../config/machine-paths.ts';
+import { machinePaths, NODE_TUNNEL, type ServicePlatform, thisPlatform } from '../../config/machine-paths.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { runPlan } from '../../lib/plan.ts';
 import { isElevated } from '../../service/windows/elevation.ts';
 import { lastLogLines } from '../service-logs.ts';
-import { thisPlatform } from '../service-plans.ts';
 import {
   installService,
   planInstall,
