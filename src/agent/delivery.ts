@@ -25,6 +25,8 @@ export interface DeliveryOptions {
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Registers anew when the control plane does not accept the node. */
   readonly onDenied: (why: string) => Promise<unknown>;
+  /** Before a lease is handed back: no heartbeat speaks of it any more. */
+  readonly letGo: (task: ActiveTask) => Promise<void>;
 }
 
 /** How a delivery ended: the control plane has it, refused it for good, or the file turned out to be damaged. */
@@ -177,6 +179,7 @@ async function damaged(entry: OutputEntry, task: ActiveTask, options: DeliveryOp
   const { taskId, epoch } = entry;
   options.logger.error('outbox.file-damaged', { taskId, epoch, path: entry.path });
   const reason = 'the rendered file was damaged before it was uploaded';
+  await options.letGo(task);
   await persist(task, options, () => options.api.release(taskId, { epoch, reason }, task.signal));
   return 'damaged';
 }

@@ -1,5 +1,6 @@
 /** Heartbeats: keep the leases of all tasks, carry their progress, and hear what has to stop. */
 import type { AgentApi } from '../client/agent-api.ts';
+import { untilAborted } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { isRetryable } from '../lib/retry.ts';
@@ -27,6 +28,8 @@ const NUDGE_GAP_MS = 250;
 const PROGRESS_MS = 1000;
 const PROGRESS_SHARE = 5;
 const BEAT_TIMEOUT_MS = 10_000;
+// A heartbeat is answered in milliseconds; a shutdown does not wait for a line that is dead.
+const LET_GO_MS = 1_000;
 
 /** The heartbeat of one agent. */
 export class LeaseKeeper {
@@ -40,6 +43,8 @@ export class LeaseKeeper {
   #lastContactAt = 0;
   #failures = 0;
   #isBeating = false;
+  /** The newest heartbeat, until its answer. */
+  #beating: Promise<void> = Promise.resolve();
   #isNudged = false;
   #isStopped = false;
   #isDraining = false;
@@ -97,6 +102,16 @@ export class LeaseKeeper {
     task.onPhase = undefined;
   }
 
+  /**
+   * The lease is about to be handed back: no heartbeat speaks of it any more once this resolves. One that the control plane
+   * took after the release would attach this node to the task again, and nobody would render it until the lease runs out.
+   */
+  async letGo(task: ActiveTask): Promise<void> {
+    this.remove(task);
+    const limit = AbortSignal.timeout(LET_GO_MS);
+    await untilAborted(this.#beating, limit).catch(() => undefined);
+  }
+
   /** A phase changed: the next heartbeat comes soon, unless it does anyway. */
   #nudge(): void {
     if (this.#failures > 0 || this.#settings === null || this.#isNudged) return;
@@ -118,11 +133,14 @@ export class LeaseKeeper {
 
   #schedule(delayMs: number): void {
     this.#cancelTimer();
-    if (!this.#isStopped) this.#cancelTimer = this.#options.clock.after(delayMs, () => void this.#beat());
+    if (!this.#isStopped) this.#cancelTimer = this.#options.clock.after(delayMs, () => this.#startBeat());
+  }
+
+  #startBeat(): void {
+    if (!this.#isBeating && !this.#isStopped) this.#beating = this.#beat();
   }
 
   async #beat(): Promise<void> {
-    if (this.#isBeating || this.#isStopped) return;
     this.#isBeating = true;
     const { api, clock } = this.#options;
     this.#lastBeatAt = clock.now();

@@ -14,7 +14,7 @@ import type { OutboxEntry } from './outbox.ts';
 import type { Registration } from './registration.ts';
 import { finish, runTask, type TaskRunnerOptions } from './task-runner.ts';
 
-export interface TaskBoardOptions extends Omit<TaskRunnerOptions, 'nodeId' | 'pause' | 'onDenied'> {
+export interface TaskBoardOptions extends Omit<TaskRunnerOptions, 'nodeId' | 'pause' | 'onDenied' | 'letGo'> {
   readonly config: AgentConfig;
   readonly api: AgentApi;
   readonly journal: ClaimJournal;
@@ -56,6 +56,7 @@ export class TaskBoard {
       nodeId: options.config.nodeId,
       pause: (ms, signal) => this.#bell.wait(signal, clock, ms),
       onDenied: (why) => this.#register(why),
+      letGo: (task) => this.#keeper.letGo(task),
     };
   }
 

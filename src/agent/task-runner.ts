@@ -92,9 +92,10 @@ export async function finish(entry: OutboxEntry, task: ActiveTask, options: Deli
 }
 
 /** Hands the lease back at a shutdown; everything else that stops a task leaves nothing to say. */
-async function giveUp(task: ActiveTask, { api, logger }: TaskRunnerOptions): Promise<Ended> {
+async function giveUp(task: ActiveTask, { api, logger, letGo }: TaskRunnerOptions): Promise<Ended> {
   const { taskId, epoch, stopped } = task;
   if (stopped !== 'shutdown') return stopped ?? 'cancelled';
+  await letGo(task);
   try {
     await api.release(
       taskId,

@@ -26,11 +26,13 @@ function setUp(clock: ManualClock = manualClock()) {
   const side = {
     away: null as FlatrenderError | null,
     answer: {} as Partial<HeartbeatAnswer>,
+    slow: undefined as Promise<void> | undefined,
   };
   const start = clock.now();
   const heartbeat: AgentApi['heartbeat'] = async (request) => {
     beats.push({ at: clock.now() - start, request });
     if (side.away) throw side.away;
+    await side.slow;
     return {
       serverTime: settings.serverTime,
       nextMs: 5000,
@@ -186,5 +188,34 @@ test('a control plane that does not know the node any more makes it register aga
   side.away = new FlatrenderError('NODE_UNKNOWN', 'who?');
   await clock.advance(5000);
   assert.deepEqual(forgotten, ['the control plane does not accept this node']);
+  keeper.stop();
+});
+
+test('a lease that is handed back is in no heartbeat after that, and none that speaks of it is on its way', async () => {
+  const { clock, keeper, beats, side } = setUp();
+  const task = new ActiveTask('j1.0', 1);
+  keeper.add(task);
+  const answered = Promise.withResolvers<void>();
+  side.slow = answered.promise;
+  keeper.start(settings);
+  await clock.advance(0);
+  assert.deepEqual(
+    beats[0]?.request.leases.map(({ taskId }) => taskId),
+    ['j1.0'],
+  );
+  let isFree = false;
+  const letting = keeper.letGo(task).then(() => {
+    isFree = true;
+  });
+  await clock.advance(0);
+  assert.equal(isFree, false, 'the answer to the one on its way is waited for');
+  answered.resolve();
+  await letting;
+  side.slow = undefined;
+  await clock.advance(10_000);
+  assert.deepEqual(
+    beats.slice(1).map(({ request }) => request.leases),
+    [[], []],
+  );
   keeper.stop();
 });
