@@ -3,6 +3,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isSea } from 'node:sea';
 import { z } from 'zod';
+import { editDistance } from '../lib/did-you-mean.ts';
 import { type EnvFile, findEnvFile, placeOf, readEnvFile } from '../lib/env-file.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { isLogLevel, type LogLevel } from '../lib/logger.ts';
@@ -205,7 +206,12 @@ export function healthUrlOf({
 export function isAgentSetUp(env: NodeJS.ProcessEnv = process.env): boolean {
   // A file that the variable names counts also when it is not there: then that is what is wrong.
   if (env.NODE_ID !== undefined || env.AGENT_ENV_FILE) return true;
-  return findEnvFile({ given: undefined, env, directories: placesOf(env) }) !== null;
+  return agentEnvFile(env) !== null;
+}
+
+/** The agent.env of this machine, whatever is in it; null: there is none. CONFIG_MISSING when AGENT_ENV_FILE names none. */
+export function agentEnvFile(env: NodeJS.ProcessEnv = process.env): string | null {
+  return findEnvFile({ given: undefined, env, directories: placesOf(env) });
 }
 
 /** Where an agent.env may be: beside the program, in the state directory, where an installed node has it. */
@@ -255,7 +261,7 @@ function unknownKeys(file: EnvFile): string[] {
   return Object.keys(file.values)
     .filter((key) => !known.includes(key))
     .flatMap((key) => {
-      const meant = known.find((candidate) => distance(candidate, key.toUpperCase()) <= 2);
+      const meant = known.find((candidate) => editDistance(candidate, key.toUpperCase()) <= 2);
       if (meant !== undefined) return [`${placeOf(key, file, {})} is not a setting; did you mean ${meant}?`];
       // Other programs may share the file, and none has these.
       return key.startsWith('AE_') ? [`${placeOf(key, file, {})} is not a setting`] : [];
@@ -267,23 +273,9 @@ function openToOthers(file: EnvFile): string[] {
   if (process.platform === 'win32') return [];
   const { mode, uid } = statSync(file.path);
   // Root's file with a group is the one of a service, whose user is in it.
-  const isOpen = (mode & (uid === 0 ? 0o037 : 0o077)) !== 0;
-  if (!isOpen || !file.values.NODE_HMAC_SECRET) return [];
-  return [`others on this machine may read ${file.path} and the secret in it: chmod 600 ${file.path}`];
-}
-
-/** Edits between two words (Levenshtein). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
+  const [allowed, safe] = uid === 0 ? [0o640, '640'] : [0o700, '600'];
+  if ((mode & 0o777 & ~allowed) === 0 || !file.values.NODE_HMAC_SECRET) return [];
+  return [`others on this machine may read ${file.path} and the secret in it: chmod ${safe} ${file.path}`];
 }
 
 /** The directory of the single executable, or of the script that runs. */

@@ -31,7 +31,7 @@ function isBeginning(word: string, candidate: string): boolean {
 }
 
 /** Levenshtein, with a swap of neighbours as one step (optimal string alignment). */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   // Names of this program are short; a hostile one of a million characters is not worth comparing.
   if (a.length > 100 || b.length > 100) return Number.POSITIVE_INFINITY;
   let before: number[] = [];
