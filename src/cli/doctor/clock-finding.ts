@@ -10,11 +10,18 @@ export function clockFinding(skewMs: number, platform: NodeJS.Platform = process
   const skew = Math.abs(skewMs);
   const message = `the clock is ${skew < 1000 ? 'less than 1 s' : formatDuration(skew)} apart from the control plane's`;
   if (skew < SKEW_WARNING_MS) return { status: 'ok', message };
-  const fix =
-    platform === 'win32'
-      ? 'w32tm /resync'
-      : platform === 'darwin'
-        ? 'sudo sntp -sS time.apple.com'
-        : 'timedatectl set-ntp true';
+  const fix = clockFix(platform);
   return { status: skew < SKEW_FAILED_MS ? 'warning' : 'failed', message, fix };
+}
+
+/** What to type to set the clock of a machine right. */
+export function clockFix(platform: NodeJS.Platform = process.platform): string {
+  switch (platform) {
+    case 'win32':
+      return 'w32tm /resync (as administrator)';
+    case 'darwin':
+      return 'sudo sntp -sS time.apple.com';
+    default:
+      return 'sudo timedatectl set-ntp true';
+  }
 }

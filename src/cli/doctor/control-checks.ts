@@ -1,6 +1,5 @@
 /** Checks of this machine as the control plane: what it listens on, who can get there, where its files go. */
 import { statfs } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { callJson } from '../../client/http.ts';
 import { type ControlConfig, loadControlConfig, resolveInHome } from '../../config/control-config.ts';
@@ -11,6 +10,7 @@ import { formatBytes } from '../output.ts';
 import type { Check, Finding } from './checks.ts';
 import { meshChecks } from './mesh-checks.ts';
 import { meshFacts } from './mesh-facts.ts';
+import { isListening, whoHas } from './ports.ts';
 
 /** Outputs of a day may be this much; below it a busy farm stops within hours. */
 const OBJECTS_WARNING_BYTES = 20e9;
@@ -89,7 +89,7 @@ async function checkGateway({ gateway }: ControlConfig, options: ControlOptions)
       return {
         status: 'failed',
         message: `something else than a healthy control plane has port ${port} on ${address}${why}`,
-        fix: `who has it: ss -ltnp 'sport = :${port}'; another port: gateway.port in flatrender.yaml`,
+        fix: `who has it: ${whoHas(port)}; another port: gateway.port in flatrender.yaml`,
       };
     }
     return {
@@ -132,15 +132,4 @@ function isOwnAddress(host: string): boolean {
   // A name is resolved when the server listens; only addresses can be compared.
   if (!/^[\d.]+$|:/.test(host)) return true;
   return Object.values(networkInterfaces()).some((each) => each?.some(({ address }) => address === host));
-}
-
-function isListening(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: 2000 });
-    const end = (isOpen: boolean) => () => {
-      socket.destroy();
-      resolve(isOpen);
-    };
-    socket.once('connect', end(true)).once('error', end(false)).once('timeout', end(false));
-  });
 }

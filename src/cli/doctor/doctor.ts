@@ -5,6 +5,7 @@ import type { ClientConfig } from '../../config/client-config.ts';
 import { flatrenderHome } from '../../config/home.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { ServiceRole } from '../../service/service-spec.ts';
+import { agentCheck } from './agent-check.ts';
 import type { Check, CheckResult } from './checks.ts';
 import { controlChecks } from './control-checks.ts';
 import { farmChecks } from './farm-checks.ts';
@@ -14,6 +15,8 @@ import { serviceCheck } from './service-checks.ts';
 import { serviceFacts } from './service-facts.ts';
 import { writeSupportBundle } from './support-bundle.ts';
 import {
+  agentDisks,
+  agentFacts,
   bundleSources,
   findAgent,
   findControlHome,
@@ -53,6 +56,7 @@ export async function openDoctor({ version, signal, connect }: DoctorOptions): P
   const checks: Check[] = [
     ...machineChecks({
       home: flatrenderHome(),
+      disks: loaded === null ? [] : agentDisks(loaded.config),
       ffmpegPath: loaded?.config.ffmpegPath ?? '',
       aerender: loaded?.config.aerender ?? null,
     }),
@@ -67,17 +71,14 @@ export async function openDoctor({ version, signal, connect }: DoctorOptions): P
           ...tunnelChecks(tunnelFacts(pathsOf('agent').tunnelFile, signal), loaded.config.url),
           ...nodeChecks(facts),
         ]),
-    ...farmChecks({
-      connect,
-      version,
-      agentHealthUrl: loaded === null ? null : healthUrlOf(loaded.config),
-      whyNoAgent: broken
-        ? 'needs an agent.env that can be read'
-        : loaded
-          ? 'it has no health endpoint of its own to ask (HEALTH_PORT)'
-          : 'this machine has no agent.env',
-      signal,
-    }),
+    ...farmChecks({ connect, version }),
+    agentCheck(
+      loaded === null
+        ? broken
+          ? 'needs an agent.env that can be read'
+          : 'this machine has no agent.env'
+        : agentFacts(loaded.config, version, signal),
+    ),
   ];
   return {
     checks,

@@ -1,4 +1,4 @@
-/** Checks of the connection to the control plane, and of the agent on this machine. */
+/** Checks of this terminal's connection to the control plane, and of the farm behind it. */
 import type { Api } from '../../client/api.ts';
 import { callJson } from '../../client/http.ts';
 import type { ClientConfig } from '../../config/client-config.ts';
@@ -14,10 +14,6 @@ export interface FarmOptions {
   /** Throws CONFIG_MISSING when this terminal knows no control plane. */
   readonly connect: () => { api: Api; config: ClientConfig };
   readonly version: string;
-  /** Health endpoint of this machine's agent; null: there is none to ask, for this reason. */
-  readonly agentHealthUrl: string | null;
-  readonly whyNoAgent: string;
-  readonly signal: AbortSignal;
 }
 
 /** The checks of the farm; what cannot be looked at because an earlier check failed is skipped. */
@@ -69,7 +65,6 @@ export function farmChecks(options: FarmOptions): readonly Check[] {
           return (await checkUploadLimit(api as Api)) ?? direct;
         }),
     },
-    { name: 'agent', run: () => checkAgent(options) },
   ];
 }
 
@@ -141,23 +136,4 @@ async function checkNodes(api: Api): Promise<readonly Finding[]> {
     }
   }
   return found;
-}
-
-async function checkAgent({ agentHealthUrl, whyNoAgent, signal }: FarmOptions): Promise<Finding> {
-  if (agentHealthUrl === null) return { status: 'skipped', message: whyNoAgent };
-  try {
-    const health = await callJson<{ status: string; machineId: string; queue: { processing: number } }>(
-      { url: new URL(agentHealthUrl).origin, signal },
-      { method: 'GET', path: '/health', timeoutMs: 5000 },
-    );
-    const busy = health.queue.processing > 0 ? `renders ${health.queue.processing}` : 'idle';
-    return { status: 'ok', message: `${health.machineId} is ${health.status}, ${busy}` };
-  } catch {
-    if (signal.aborted) throw signal.reason;
-    return {
-      status: 'failed',
-      message: `no agent answers at ${agentHealthUrl}`,
-      fix: 'flatrender agent run',
-    };
-  }
 }

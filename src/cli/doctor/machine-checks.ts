@@ -6,14 +6,26 @@ import { homePaths } from '../../config/home.ts';
 import type { ProbeOptions } from '../../engines/aerender/machine/probe.ts';
 import { formatBytes } from '../output.ts';
 import type { Check, Finding } from './checks.ts';
+import { SESSION_FIX } from './service-checks.ts';
 
 /** Below this nothing can be rendered; below the other a 4K job may fill it. */
 const DISK_FAILED_BYTES = 1e9;
 const DISK_WARNING_BYTES = 10e9;
 
+/** A place that the agent of this machine writes to. */
+export interface Disk {
+  /** The setting that moves it. */
+  readonly key: 'STATE_DIR' | 'TEMP_DIR';
+  readonly path: string;
+  /** With less free the agent does not work. */
+  readonly leastBytes: number;
+}
+
 export interface MachineOptions {
   /** State directory. */
   readonly home: string;
+  /** Of this machine's agent; empty: there is none. */
+  readonly disks: readonly Disk[];
   /** FFMPEG_PATH of this machine's agent, or empty. */
   readonly ffmpegPath: string;
   /** How this machine's agent uses After Effects; null: there is no agent here. */
@@ -21,11 +33,11 @@ export interface MachineOptions {
 }
 
 /** The checks that need no control plane. */
-export function machineChecks({ home, ffmpegPath, aerender }: MachineOptions): readonly Check[] {
+export function machineChecks({ home, disks, ffmpegPath, aerender }: MachineOptions): readonly Check[] {
   return [
     { name: 'node.js', run: async () => checkNode(process.versions.node) },
     { name: 'state', run: () => checkHome(home) },
-    { name: 'disk', run: () => checkDisk(home) },
+    { name: 'disk', run: () => checkDisks(home, disks) },
     { name: 'encoder', run: () => checkEncoder(ffmpegPath) },
     { name: 'engines', run: () => checkEngines(ffmpegPath) },
     { name: 'after effects', run: () => checkAfterEffects(aerender) },
@@ -74,15 +86,36 @@ async function checkHome(home: string): Promise<readonly Finding[]> {
   return found.length > 0 ? found : [{ status: 'ok', message: home }];
 }
 
-async function checkDisk(home: string): Promise<Finding> {
-  let place = home;
-  while (!(await stat(place).catch(() => null)) && dirname(place) !== place) place = dirname(place);
-  const { bavail, bsize } = await statfs(place);
-  const free = bavail * bsize;
-  const message = `${formatBytes(free)} free at ${place}`;
-  if (free >= DISK_WARNING_BYTES) return { status: 'ok', message };
-  const fix = 'make room, or move the state directory (FLATRENDER_HOME) to another disk';
-  return { status: free < DISK_FAILED_BYTES ? 'failed' : 'warning', message, fix };
+/** The state directory and where the agent writes; places on the same disk are one finding, with the strictest limit. */
+export async function checkDisks(home: string, disks: readonly Disk[]): Promise<readonly Finding[]> {
+  const byDevice = new Map<number, Finding>();
+  // The agent's own come first: what they need is more, and they are moved by a setting.
+  const wanted = [...disks, { key: 'FLATRENDER_HOME', path: home, leastBytes: 0 } as const];
+  for (const { key, path, leastBytes } of wanted) {
+    let place = path;
+    while (!(await stat(place).catch(() => null)) && dirname(place) !== place) place = dirname(place);
+    const { dev } = await stat(place);
+    if (byDevice.has(dev)) continue;
+    const { bavail, bsize } = await statfs(place);
+    const free = bavail * bsize;
+    const message = `${formatBytes(free)} free at ${place}`;
+    if (free >= Math.max(DISK_WARNING_BYTES, leastBytes)) {
+      byDevice.set(dev, { status: 'ok', message });
+      continue;
+    }
+    const isFull = free < Math.max(DISK_FAILED_BYTES, leastBytes);
+    const least = free < leastBytes ? `, less than MIN_FREE_GB=${leastBytes / 1e9}` : '';
+    const move =
+      key === 'FLATRENDER_HOME'
+        ? 'move the state directory (FLATRENDER_HOME) to another disk'
+        : `another disk: flatrender node config set ${key}=PATH --restart`;
+    byDevice.set(dev, {
+      status: isFull ? 'failed' : 'warning',
+      message: `${message}${least}`,
+      fix: `make room, or ${move}`,
+    });
+  }
+  return [...byDevice.values()];
 }
 
 async function checkEncoder(ffmpegPath: string): Promise<Finding> {
@@ -149,7 +182,7 @@ export async function checkAfterEffects(
   return [
     { status: 'ok', message: [version ?? 'of unknown version', ...facts].join('; ') },
     ...(notes.includes(SESSION_ZERO)
-      ? [{ status: 'warning' as const, message: SESSION_ZERO, fix: 'run the agent as a logon task' }]
+      ? [{ status: 'warning' as const, message: SESSION_ZERO, fix: SESSION_FIX }]
       : []),
   ];
 }

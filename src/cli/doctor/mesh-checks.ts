@@ -15,6 +15,10 @@ export interface MeshFacts {
   /** Loads it. */
   readonly loadFirewall: () => Promise<void>;
   readonly interface: string;
+  /** The UDP port that the interface has; null: `wg` does not tell. */
+  readonly listenPort: () => Promise<number | null>;
+  /** Some program has this UDP port. */
+  readonly isUdpTaken: (port: number) => Promise<boolean>;
 }
 
 /** Checks the mesh; one skipped line where there is none and the gateway does not need one. */
@@ -41,14 +45,17 @@ export function meshChecks(facts: MeshFacts, { gateway }: Pick<ControlConfig, 'g
         // MESH_INVALID names every line that is wrong.
         const config = await mesh.read();
         isUp = await mesh.isUp();
-        if (!isUp) {
+        if (!isUp) return await notUp(facts, config.listenPort);
+        peers = await mesh.status();
+        const port = await facts.listenPort();
+        if (port !== null && port !== config.listenPort) {
           return {
             status: 'failed',
-            message: `${device} is not up`,
-            fix: `systemctl enable --now wg-quick@${device}`,
+            message: `${device} listens on UDP ${port}, but ${mesh.file} says ${config.listenPort}: no node gets through`,
+            fix: 'sudo flatrender wg sync',
+            repair: async () => void (await mesh.sync()),
           };
         }
-        peers = await mesh.status();
         if (config.endpoint === null) {
           return {
             status: 'warning',
@@ -83,6 +90,22 @@ export function meshChecks(facts: MeshFacts, { gateway }: Pick<ControlConfig, 'g
     },
     { name: 'peers', run: async () => checkPeers(peers, isUp) },
   ];
+}
+
+/** Why an interface does not come up: mostly it was not told to, seldom another program has its port. */
+async function notUp({ interface: device, isUdpTaken }: MeshFacts, port: number): Promise<Finding> {
+  if (await isUdpTaken(port)) {
+    return {
+      status: 'failed',
+      message: `${device} is not up, and another program has its UDP port ${port}`,
+      fix: `who has it: sudo ss -lunp 'sport = :${port}'; then: sudo systemctl restart wg-quick@${device}`,
+    };
+  }
+  return {
+    status: 'failed',
+    message: `${device} is not up`,
+    fix: `sudo systemctl enable --now wg-quick@${device}`,
+  };
 }
 
 function checkPeers(peers: readonly PeerStatus[], isUp: boolean): readonly Finding[] | Finding {

@@ -4,6 +4,7 @@ import type { ControlConfig } from '../../config/control-config.ts';
 import { run } from '../../lib/exec.ts';
 import { openLocalMesh } from '../../mesh/local-mesh.ts';
 import type { MeshFacts } from './mesh-checks.ts';
+import { isUdpTaken } from './ports.ts';
 
 const ASK_MS = 5000;
 
@@ -21,6 +22,13 @@ export function meshFacts({ mesh }: Pick<ControlConfig, 'mesh'>, signal: AbortSi
       if (asked === null || /not permitted/i.test(asked.stderr)) return null;
       return asked.exitCode === 0;
     },
+    async listenPort() {
+      const asked = await run('wg', ['show', device, 'listen-port'], { ...limits, anyExitCode: true }).catch(
+        () => null,
+      );
+      return asked?.exitCode === 0 ? Number(asked.stdout) : null;
+    },
+    isUdpTaken,
     async loadFirewall() {
       await run('nft', ['-f', join(directory, `flatrender-${device}.nft`)], limits);
     },

@@ -5,15 +5,15 @@ import type { AgentConfig } from '../../config/agent-config.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { HelloAnswer } from '../../protocol/agent.ts';
 import type { Check, Finding } from './checks.ts';
-import { clockFinding } from './clock-finding.ts';
+import { clockFinding, clockFix } from './clock-finding.ts';
 
 /** What the checks need to know of the machine. */
 export interface NodeOptions {
   readonly config: AgentConfig;
   /** The agent.env in use; null: everything is in the environment. */
   readonly envFile: string | null;
-  /** What loading it had to say. */
-  readonly warnings: readonly string[];
+  /** What loading it has to say now. */
+  readonly warnings: () => readonly string[];
   readonly api: Pick<AgentApi, 'hello'>;
   /** HTTP status of a GET; throws when nothing answers. */
   readonly probe: (url: string) => Promise<number>;
@@ -27,7 +27,7 @@ export function nodeChecks(options: NodeOptions): readonly Check[] {
   const { config } = options;
   let hello: HelloAnswer | null = null;
   return [
-    { name: 'agent.env', run: async () => checkEnvFile(options.envFile, options.warnings) },
+    { name: 'agent.env', run: async () => checkEnvFile(options.envFile, options.warnings()) },
     {
       name: 'signature',
       run: async () => {
@@ -60,10 +60,11 @@ function checkEnvFile(file: string | null, warnings: readonly string[]): readonl
   if (file === null) return [{ status: 'ok', message: 'none: the settings are in the environment' }];
   if (warnings.length === 0) return [{ status: 'ok', message: file }];
   return warnings.map((message) => {
-    const chmodText = `chmod 600 ${file}`;
-    return message.includes(chmodText)
-      ? { status: 'warning', message, fix: chmodText, repair: () => chmod(file, 0o600) }
-      : { status: 'warning', message };
+    // Root's file keeps the group that the service reads it by.
+    const mode = ['600', '640'].find((each) => message.includes(`chmod ${each} ${file}`));
+    if (mode === undefined) return { status: 'warning', message };
+    const repair = (): Promise<void> => chmod(file, Number.parseInt(mode, 8));
+    return { status: 'warning', message, fix: `chmod ${mode} ${file}`, repair };
   });
 }
 
@@ -76,6 +77,8 @@ function signatureError(error: unknown, config: AgentConfig): unknown {
         cause: error,
         hint: `is the tunnel up (see above)? Is ORCHESTRATOR_URL=${config.url} right? On the control plane: flatrender control status`,
       });
+    case 'CLOCK_SKEW':
+      return new FlatrenderError('CLOCK_SKEW', error.message, { cause: error, hint: clockFix() });
     case 'SIGNATURE_INVALID':
     case 'NODE_UNKNOWN':
       return new FlatrenderError(error.code, error.message, {

@@ -56,6 +56,10 @@ async function checkService(facts: ServiceFacts): Promise<readonly Finding[]> {
   ];
 }
 
+/** After Effects wants the session of a user. */
+export const SESSION_FIX =
+  'flatrender node uninstall, then as the user who renders: flatrender node install --interactive';
+
 /** Windows keeps services in session 0: no graphics card for some effects, no fonts and licence of the user. */
 function sessionFindings({ usesAfterEffects }: ServiceFacts, manager: string): readonly Finding[] {
   if (manager !== 'windows-service' || !usesAfterEffects) return [];
@@ -63,7 +67,7 @@ function sessionFindings({ usesAfterEffects }: ServiceFacts, manager: string): r
     {
       status: 'warning',
       message: 'After Effects runs in session 0, without the graphics card, fonts and licence of a user',
-      fix: 'flatrender node uninstall, then as the user who renders: flatrender node install --interactive',
+      fix: SESSION_FIX,
     },
   ];
 }

@@ -3,10 +3,12 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createAgentApi } from '../../client/agent-api.ts';
-import { callJson, openCall } from '../../client/http.ts';
+import { openCall } from '../../client/http.ts';
 import { createSignedHttp } from '../../client/signed-http.ts';
 import { waitingClock } from '../../client/waiting-clock.ts';
+import type { AgentConfig } from '../../config/agent-config.ts';
 import {
+  agentEnvFile,
   healthUrlOf,
   isAgentSetUp,
   type LoadedAgentConfig,
@@ -17,7 +19,11 @@ import { controlHome, homePaths } from '../../config/home.ts';
 import { type MachinePaths, machinePaths, thisPlatform } from '../../config/machine-paths.ts';
 import { isNamedAfterEffects, listProcesses } from '../../engines/aerender/machine/processes.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
+import { askAgent } from '../../setup/node-status.ts';
+import type { AgentFacts } from './agent-check.ts';
+import type { Disk } from './machine-checks.ts';
 import type { NodeOptions } from './node-checks.ts';
+import { isListening } from './ports.ts';
 import { type BundleSource, fileSource } from './support-bundle.ts';
 
 /** The agent of this machine: its settings, or what is wrong with them; null: it has none. */
@@ -44,12 +50,27 @@ export function pathsOf(role: 'agent' | 'control'): MachinePaths {
   return machinePaths(thisPlatform(), role, dirname(process.execPath));
 }
 
+/** What the check of the agent asks this machine. */
+export function agentFacts(config: AgentConfig, version: string, signal: AbortSignal): AgentFacts {
+  const { nodeId, url } = config;
+  const health = (address: string): ReturnType<typeof askAgent> => askAgent(address, signal);
+  return { nodeId, url, version, healthUrl: healthUrlOf(config), health, isListening };
+}
+
+/** Where the agent of this machine writes; below MIN_FREE_GB its tasks fail. */
+export function agentDisks({ stateDir, tempDir, minFreeBytes }: AgentConfig): readonly Disk[] {
+  return [
+    { key: 'STATE_DIR', path: stateDir, leastBytes: minFreeBytes },
+    { key: 'TEMP_DIR', path: tempDir, leastBytes: minFreeBytes },
+  ];
+}
+
 /** What the node's checks ask this machine; `close` ends its connections. */
 export function nodeFacts(
   loaded: LoadedAgentConfig,
   signal: AbortSignal,
 ): NodeOptions & { readonly close: () => Promise<void> } {
-  const { config, file, warnings } = loaded;
+  const { config, file } = loaded;
   const http = createSignedHttp({
     url: config.url,
     keyId: config.nodeId,
@@ -59,7 +80,7 @@ export function nodeFacts(
   return {
     config,
     envFile: file,
-    warnings,
+    warnings: () => (file === null ? [] : loadAgentConfig({ envFile: file }).warnings),
     api: createAgentApi(http),
     close: () => http.close(),
     signal,
@@ -81,14 +102,8 @@ export function nodeFacts(
 
 /** Processes of After Effects although the agent has no task; while it works, they are most likely its own. */
 async function strays(healthUrl: string | null, signal: AbortSignal): Promise<readonly string[]> {
-  if (healthUrl !== null) {
-    const { origin, pathname } = new URL(healthUrl);
-    const call = { method: 'GET', path: pathname, timeoutMs: 3000, idempotent: false } as const;
-    const health = await callJson<{ queue?: { processing?: number } }>({ url: origin, signal }, call).catch(
-      () => null,
-    );
-    if ((health?.queue?.processing ?? 0) > 0) return [];
-  }
+  const health = healthUrl === null ? null : await askAgent(healthUrl, signal);
+  if ((health?.queue.processing ?? 0) > 0) return [];
   const entries = await listProcesses({ signal }).catch(() => []);
   return entries.filter(({ name }) => isNamedAfterEffects(name)).map(({ name, pid }) => `${name} (${pid})`);
 }
@@ -97,9 +112,8 @@ async function strays(healthUrl: string | null, signal: AbortSignal): Promise<re
 export function bundleSources(agent: FoundAgent, home: string | null): readonly BundleSource[] {
   const agentPaths = pathsOf('agent');
   const files: [string, string][] = [];
-  if (agent !== null && !(agent instanceof FlatrenderError) && agent.file !== null) {
-    files.push([agent.file, 'node']);
-  }
+  const envFile = envFileOf(agent);
+  if (envFile !== null) files.push([envFile, 'node']);
   files.push([agentPaths.tunnelFile, 'node'], [join(agentPaths.logDir, 'agent.log'), 'node']);
   if (home !== null) {
     const { config, controlLog } = homePaths(home);
@@ -116,6 +130,9 @@ export function bundleSources(agent: FoundAgent, home: string | null): readonly 
 export async function knownSecrets(agent: FoundAgent, home: string | null): Promise<readonly string[]> {
   const found: string[] = [];
   if (agent !== null && !(agent instanceof FlatrenderError)) found.push(agent.config.secret);
+  found.push(
+    ...(await secretsIn(envFileOf(agent), /^\s*(?:export\s+)?NODE_HMAC_SECRET\s*=\s*["']?([^\s"']+)/gm)),
+  );
   if (home !== null) {
     found.push(((await readFile(homePaths(home).farmSecret, 'utf8').catch(() => '')) as string).trim());
   }
@@ -127,9 +144,24 @@ export async function knownSecrets(agent: FoundAgent, home: string | null): Prom
     }
   }
   for (const path of [pathsOf('agent').tunnelFile, join(dirname(pathsOf('agent').tunnelFile), 'wg0.conf')]) {
-    const text = (await readFile(path, 'utf8').catch(() => '')) as string;
-    for (const [, key = ''] of text.matchAll(/^\s*(?:PrivateKey|PresharedKey)\s*=\s*(\S+)/gim))
-      found.push(key);
+    found.push(...(await secretsIn(path, /^\s*(?:PrivateKey|PresharedKey)\s*=\s*(\S+)/gim)));
   }
   return found.filter((secret) => secret !== '');
+}
+
+/** What a file says in the first group of the pattern. */
+async function secretsIn(path: string | null, pattern: RegExp): Promise<string[]> {
+  const text: string = path === null ? '' : await readFile(path, 'utf8').catch(() => '');
+  return [...text.matchAll(pattern)].map(([, secret = '']) => secret);
+}
+
+/** Also one that cannot be used: whoever helps wants to see why. */
+function envFileOf(agent: FoundAgent): string | null {
+  if (agent === null || !(agent instanceof FlatrenderError)) return agent?.file ?? null;
+  try {
+    return agentEnvFile();
+  } catch {
+    // AGENT_ENV_FILE names a file that is not there.
+    return null;
+  }
 }

@@ -46,6 +46,8 @@ async function look(
     },
     exists: true,
     interface: 'wg0',
+    listenPort: async () => 51_820,
+    isUdpTaken: async () => false,
     hasFirewall: async () => true,
     loadFirewall: async () => undefined,
     ...more,
@@ -92,8 +94,30 @@ test('a broken file is told line by line, an interface that is down with what br
     ['failed', 'wg0.conf:5: ListenPort 70000: a number from 1 to 65535'],
   );
   const down = await look({ up: false });
-  assert.equal(down.mesh?.fix, 'systemctl enable --now wg-quick@wg0');
+  assert.equal(down.mesh?.fix, 'sudo systemctl enable --now wg-quick@wg0');
   assert.equal(down.firewall?.status, 'skipped');
+});
+
+test('a UDP port that another program has, or that is not the one of the file, is told; --fix brings it in line', async () => {
+  const taken = (await look({ up: false, isUdpTaken: async () => true })).mesh;
+  assert.match(taken?.message ?? '', /^wg0 is not up, and another program has its UDP port 51820$/);
+  assert.match(taken?.fix ?? '', /ss -lunp 'sport = :51820'/);
+  let port = 40_000;
+  const sync = async (): Promise<boolean> => {
+    port = 51_820;
+    return true;
+  };
+  const mesh = {
+    file: 'wg0.conf',
+    read: async () => parseWgConfig(TEXT, 'wg0.conf'),
+    isUp: async () => true,
+    status: async () => [],
+    sync,
+  };
+  const other = (await look({ mesh, listenPort: async () => port })).mesh;
+  assert.deepEqual([other?.status, other?.fix], ['failed', 'sudo flatrender wg sync']);
+  const fixed = (await look({ mesh, listenPort: async () => port }, {}, true)).mesh;
+  assert.deepEqual([fixed?.status, fixed?.repaired], ['ok', 'fixed']);
 });
 
 test('without an endpoint nobody can be invited', async () => {
