@@ -6,7 +6,7 @@
 //   agent.env.example          every setting of a node
 //   templates/                 templates of configuration files, of videos, and the script for After Effects
 //   src/store/…/migrations/    the database of a control plane
-//   README.txt LICENSE.txt THIRD-PARTY-LICENSES.txt SHA256SUMS
+//   README.txt DEPLOY.md LICENSE.txt THIRD-PARTY-LICENSES.txt SHA256SUMS
 //
 // The same sources give the same bytes.
 import { globSync } from 'node:fs';
@@ -116,6 +116,8 @@ async function copyTexts(directory: string, thirdParty: string, withEncoder: boo
   const koffi = await readFile(join(root, 'node_modules', 'koffi', 'LICENSE.txt'), 'utf8');
   const texts = {
     'README.txt': readme.replaceAll('{version}', version),
+    // The kit's walkthrough, operations and troubleshooting, for who stands at the machine.
+    'DEPLOY.md': await readFile(join(root, 'deploy', 'README.md'), 'utf8'),
     'LICENSE.txt': await readFile(join(root, 'LICENSE'), 'utf8'),
     'THIRD-PARTY-LICENSES.txt': [
       `flatrender.exe contains Node.js ${NODE_FOR_WINDOWS.version}: MIT licence, and those of the libraries in it, whose texts are in`,

@@ -49,7 +49,7 @@ export async function releaseLinux(directory: string): Promise<string> {
       ['ci', '--omit=dev', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--silent'],
       { cwd: files, maxBuffer: 64 * 1024 * 1024 },
     );
-    const own = ['bin/run.js', 'templates', 'LICENSE', 'README.md', 'CHANGELOG.md'];
+    const own = ['bin/run.js', 'templates', 'LICENSE', 'README.md', 'CHANGELOG.md', 'deploy'];
     for (const path of [...own, ...globSync('src/store/*/migrations', { cwd: root })]) {
       await cp(join(root, path), join(files, path), { recursive: true });
     }

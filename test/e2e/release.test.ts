@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { releaseLinux, releaseWindows } from '../../bin/release.ts';
@@ -44,6 +44,7 @@ test('the archive for Windows is the same bytes twice, with a checksum of every 
     'koffi.node',
     'agent.env.example',
     'README.txt',
+    'DEPLOY.md',
     'LICENSE.txt',
     'THIRD-PARTY-LICENSES.txt',
     'templates/config/agent.env.example',
@@ -68,6 +69,7 @@ test('the archive for Linux runs with the Node in it, through a link as well', {
   assert.equal(basename(archive), `flatrender-${version}-linux-x64.tar.gz`);
   await run('tar', ['-xzf', archive, '-C', directory]);
   const program = join(directory, `flatrender-${version}-linux-x64`, 'bin', 'flatrender');
+  assert.ok(existsSync(join(dirname(dirname(program)), 'deploy', 'README.md')), 'the kit is in it');
   const link = join(directory, 'flatrender');
   await symlink(program, link);
   for (const file of [program, link]) {
