@@ -2,11 +2,12 @@
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { healthUrlOf, loadAgentConfig } from '../config/agent-config.ts';
-import { NODE_TUNNEL } from '../config/machine-paths.ts';
+import { thisPlatform } from '../config/machine-paths.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { ManagerName, ServiceState } from '../service/service-spec.ts';
 import { serviceSpec } from './service-plans.ts';
 import { serviceStatus } from './services.ts';
+import { realInterface } from './tunnel-system.ts';
 
 /** What the health endpoint of an agent tells. */
 export interface AgentHealth {
@@ -37,7 +38,7 @@ const HEALTH_MS = 5_000;
 export async function nodeStatus(signal: AbortSignal): Promise<NodeStatus> {
   const service = await serviceStatus('agent', signal);
   const { paths } = serviceSpec({ role: 'agent', signal });
-  const address = networkInterfaces()[NODE_TUNNEL]?.[0]?.address ?? null;
+  const address = networkInterfaces()[realInterface({ platform: thisPlatform() })]?.[0]?.address ?? null;
   const tunnel = {
     installed: address !== null || existsSync(paths.tunnelFile),
     up: address !== null,

@@ -5,6 +5,7 @@ import { delimiter, join, win32 } from 'node:path';
 import { NODE_TUNNEL, type ServicePlatform } from '../config/machine-paths.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { run } from '../lib/exec.ts';
+import { parseWgDump } from '../mesh/wg-dump.ts';
 import type { TunnelSystem } from './tunnel-plan.ts';
 
 const ASK_MS = 10_000;
@@ -14,6 +15,8 @@ export interface RunningTunnel {
   /** The key in use. */
   readonly publicKey: string;
   readonly peerKey: string | null;
+  /** Address and port that are dialled now; null: none was found yet. */
+  readonly endpoint: string | null;
   /** Epoch milliseconds of the last handshake; null: never. */
   readonly handshakeAt: number | null;
 }
@@ -54,14 +57,13 @@ export async function askTunnel(system: TunnelSystem, signal: AbortSignal): Prom
     return null;
   });
   if (asked?.exitCode !== 0) return null;
-  // wg(8), dump: private-key public-key listen-port fwmark; then public-key psk endpoint allowed-ips handshake (s) …
-  const [first = '', second] = asked.stdout.trimEnd().split('\n');
-  const peer = second?.split('\t');
-  const handshake = Number(peer?.[4] ?? 0);
+  // The first line is of the interface: private key, public key, … (wg(8), dump).
+  const [peer] = parseWgDump(asked.stdout);
   return {
-    publicKey: first.split('\t')[1] ?? '',
+    publicKey: /^[^\t\n]*\t([^\t\n]+)/.exec(asked.stdout)?.[1] ?? '',
     peerKey: peer?.[0] ?? null,
-    handshakeAt: handshake > 0 ? handshake * 1000 : null,
+    endpoint: peer?.[1].endpoint ?? null,
+    handshakeAt: peer?.[1].handshakeAt ?? null,
   };
 }
 
@@ -145,7 +147,7 @@ export function wireGuardInstall(platform: ServicePlatform, osRelease: string): 
 }
 
 /** macOS: wg-quick writes the interface's real name (utunN) there. */
-function realInterface({ platform }: TunnelSystem): string {
+export function realInterface({ platform }: Pick<TunnelSystem, 'platform'>): string {
   const file = `/var/run/wireguard/${NODE_TUNNEL}.name`;
   return platform === 'darwin' && existsSync(file) ? readFileSync(file, 'utf8').trim() : NODE_TUNNEL;
 }

@@ -29,11 +29,11 @@ export interface TunnelFacts {
   readonly routeOf: (address: string) => Promise<string | null>;
   /** Addresses of a name; throws when it has none. */
   readonly resolve: (host: string) => Promise<readonly string[]>;
-  /** Brings the tunnel up (again); null: not possible from here. */
-  readonly restart: (() => Promise<void>) | null;
+  /** Brings the tunnel up (again), and waits a moment for the answer of the other end. */
+  readonly restart: () => Promise<void>;
   /** What to type for it. */
   readonly restartCommand: string;
-  readonly now: number;
+  readonly now: () => number;
 }
 
 /** Checks the tunnel; without a configuration file there is one finding. `url`: ORCHESTRATOR_URL. */
@@ -54,7 +54,7 @@ export function tunnelChecks(facts: TunnelFacts, url: string): readonly Check[] 
             status: 'failed',
             message: `the tunnel ${facts.interface} is not up`,
             fix: facts.restartCommand,
-            repair: facts.restart ?? undefined,
+            repair: facts.restart,
           };
         }
         settings = found;
@@ -109,12 +109,12 @@ async function checkHandshake(facts: TunnelFacts, { endpoint }: TunnelSettings):
     };
   }
   const { handshakeAt } = peer;
-  if (handshakeAt !== null && facts.now - handshakeAt < HANDSHAKE_MS) {
-    const seconds = Math.max(0, Math.round((facts.now - handshakeAt) / 1000));
+  if (handshakeAt !== null && facts.now() - handshakeAt < HANDSHAKE_MS) {
+    const seconds = Math.max(0, Math.round((facts.now() - handshakeAt) / 1000));
     return { status: 'ok', message: `${endpoint} answered ${seconds} s ago` };
   }
   const since =
-    handshakeAt === null ? 'has never answered' : `last answered ${minutesAgo(facts.now - handshakeAt)}`;
+    handshakeAt === null ? 'has never answered' : `last answered ${minutesAgo(facts.now() - handshakeAt)}`;
   const port = endpoint.replace(/^.*:/, '');
   return {
     status: 'failed',
@@ -123,7 +123,7 @@ async function checkHandshake(facts: TunnelFacts, { endpoint }: TunnelSettings):
       handshakeAt === null
         ? `on the control plane: is UDP ${port} open and forwarded to it (flatrender wg status)? Does it know this node's key (flatrender wg list)?`
         : `is this machine online? Then: ${facts.restartCommand}`,
-    repair: facts.restart ?? undefined,
+    repair: facts.restart,
   };
 }
 
@@ -161,7 +161,7 @@ async function checkName(facts: TunnelFacts, { host, endpoint }: TunnelSettings)
     status: 'warning',
     message: `${host} is ${found.join(', ')} now, but the tunnel still dials ${inUse}: WireGuard looks ${endpoint} up only when it starts`,
     fix: facts.restartCommand,
-    repair: facts.restart ?? undefined,
+    repair: facts.restart,
   };
 }
 

@@ -2,49 +2,60 @@
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
-import { NODE_TUNNEL } from '../../config/machine-paths.ts';
+import { waitingClock } from '../../client/waiting-clock.ts';
+import { NODE_TUNNEL, thisPlatform } from '../../config/machine-paths.ts';
+import { sleep } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { run } from '../../lib/exec.ts';
-import { parseWgDump } from '../../mesh/wg-dump.ts';
-import type { TunnelFacts, TunnelPeer } from './tunnel-checks.ts';
+import { runPlan } from '../../lib/plan.ts';
+import { planTunnelUp, type TunnelSystem } from '../../setup/tunnel-plan.ts';
+import { askTunnel, type RunningTunnel, realInterface, tunnelSystem } from '../../setup/tunnel-system.ts';
+import type { TunnelFacts } from './tunnel-checks.ts';
 
 const ASK_MS = 5000;
+const ANSWER_MS = 6000;
+const POLL_MS = 250;
 
 /** Asks this machine about the tunnel whose configuration is `file`. Restarting needs an administrator. */
 export function tunnelFacts(file: string, signal: AbortSignal): TunnelFacts {
-  const restart = restartCommand();
-  let peer: Promise<TunnelPeer | null> | undefined;
+  const system = tunnelSystem(thisPlatform(), file);
+  const device = realInterface(system);
+  let peer: Promise<RunningTunnel | null> | undefined;
   return {
     file,
-    interface: NODE_TUNNEL,
-    now: Date.now(),
+    interface: device,
+    now: Date.now,
     config: () => readConfig(file),
-    addresses: () => (networkInterfaces()[NODE_TUNNEL] ?? []).map(({ address }) => address),
+    addresses: () => (networkInterfaces()[realInterface(system)] ?? []).map(({ address }) => address),
     peer: () => {
-      peer ??= askPeer(signal);
+      peer ??= askTunnel(system, signal);
       return peer;
     },
     routeOf: (address) => routeOf(address, signal),
     resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
-    restart: restart
-      ? async () => void (await run(restart.file, restart.args, { timeoutMs: 60_000, signal }))
-      : null,
-    restartCommand: restart ? `sudo ${[restart.file, ...restart.args].join(' ')}` : WINDOWS_RESTART,
+    async restart() {
+      const text = await readConfig(file);
+      if (text !== null) await runPlan(planTunnelUp(system, text, true), { signal });
+      peer = undefined;
+      await untilAnswered(system, signal);
+    },
+    restartCommand: restartCommand(system),
   };
 }
 
-// The dollar sign means nothing to cmd.exe, and PowerShell leaves it alone between single quotes.
-const WINDOWS_RESTART = `Restart-Service 'WireGuardTunnel$${NODE_TUNNEL}' (PowerShell, as administrator)`;
+/** The first handshake takes a round trip; whoever looks before it sees a tunnel that has never been answered. */
+async function untilAnswered(system: TunnelSystem, signal: AbortSignal): Promise<void> {
+  const end = waitingClock.now() + ANSWER_MS;
+  while ((await askTunnel(system, signal))?.handshakeAt == null && waitingClock.now() < end)
+    await sleep(POLL_MS, waitingClock, signal);
+}
 
-function restartCommand(): { file: string; args: string[] } | null {
-  switch (process.platform) {
-    case 'linux':
-      return { file: 'systemctl', args: ['restart', `wg-quick@${NODE_TUNNEL}`] };
-    case 'darwin':
-      return { file: 'wg-quick', args: ['up', NODE_TUNNEL] };
-    default:
-      return null;
-  }
+function restartCommand({ platform, hasSystemd, file }: TunnelSystem): string {
+  // The dollar sign means nothing to cmd.exe, and PowerShell leaves it alone between single quotes.
+  if (platform === 'win32')
+    return `Restart-Service 'WireGuardTunnel$${NODE_TUNNEL}' (PowerShell, as administrator)`;
+  if (hasSystemd) return `sudo systemctl restart wg-quick@${NODE_TUNNEL}`;
+  return `sudo wg-quick down ${file}; sudo wg-quick up ${file}`;
 }
 
 async function readConfig(file: string): Promise<string | null> {
@@ -59,17 +70,6 @@ async function readConfig(file: string): Promise<string | null> {
         process.platform === 'win32' ? 'run as administrator: flatrender doctor' : 'sudo flatrender doctor',
     });
   }
-}
-
-/** The only peer of the tunnel. */
-async function askPeer(signal: AbortSignal): Promise<TunnelPeer | null> {
-  const wg = process.platform === 'win32' ? 'C:\\Program Files\\WireGuard\\wg.exe' : 'wg';
-  const asked = await run(wg, ['show', NODE_TUNNEL, 'dump'], {
-    anyExitCode: true,
-    timeoutMs: ASK_MS,
-    signal,
-  }).catch(() => null);
-  return asked?.exitCode === 0 ? (parseWgDump(asked.stdout).values().next().value ?? null) : null;
 }
 
 async function routeOf(address: string, signal: AbortSignal): Promise<string | null> {

@@ -19,7 +19,7 @@ function facts(changes: Partial<TunnelFacts> = {}): TunnelFacts {
     resolve: async () => ['203.0.113.2'],
     restart: async () => undefined,
     restartCommand: 'sudo systemctl restart wg-quick@wg-flatrender',
-    now: NOW,
+    now: () => NOW,
     ...changes,
   };
 }
