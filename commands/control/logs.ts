@@ -1,5 +1,4 @@
-import { Flags } from '@oclif/core';
-import { ServiceCommand } from '../../src/cli/service-command.ts';
+import { LOG_FLAGS, ServiceCommand } from '../../src/cli/service-command.ts';
 
 export default class ControlLogs extends ServiceCommand {
   static override summary = 'Show the log of the control plane’s service on this machine';
@@ -8,17 +7,7 @@ export default class ControlLogs extends ServiceCommand {
     '<%= config.bin %> <%= command.id %> -n 100',
     '<%= config.bin %> <%= command.id %> --follow',
   ];
-  static override flags = {
-    follow: Flags.boolean({ char: 'f', description: 'go on with new lines' }),
-    lines: Flags.integer({
-      char: 'n',
-      helpValue: '<n>',
-      default: 30,
-      min: 0,
-      max: 1_000_000,
-      description: 'so many of the last lines',
-    }),
-  };
+  static override flags = LOG_FLAGS;
 
   async run(): Promise<{ lines: string[] }> {
     const { flags } = await this.parse(ControlLogs);

@@ -1,5 +1,6 @@
 /** What the commands of both services (`node …` on a node, `control …` on the control plane) have in common. */
 
+import { Flags } from '@oclif/core';
 import type { ServicePlatform } from '../config/machine-paths.ts';
 import { planText, type StepResult } from '../lib/plan.ts';
 import type { ServiceRole, ServiceState } from '../service/service-spec.ts';
@@ -12,6 +13,19 @@ export interface InstallResult {
   readonly manager?: string;
   readonly state?: ServiceState;
 }
+
+/** What both `logs` commands take. */
+export const LOG_FLAGS = {
+  follow: Flags.boolean({ char: 'f', description: 'go on with new lines' }),
+  lines: Flags.integer({
+    char: 'n',
+    helpValue: '<n>',
+    default: 30,
+    min: 0,
+    max: 1_000_000,
+    description: 'so many of the last lines',
+  }),
+};
 
 /** A command on a service of this machine. */
 export abstract class ServiceCommand extends BaseCommand {
