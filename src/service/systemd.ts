@@ -20,6 +20,9 @@ const MESH_SOCKET = 'flatrender-mesh.socket';
 /** Handing back takes up to 10 s after the grace; then systemd ends what is left. */
 const KILL_SECONDS = STOP_SECONDS + 20;
 
+const CONFIG = 'flatrender.yaml';
+const MOVE: readonly string[] = ['--no-clobber', '--no-target-directory', '--'];
+
 /** The plans for systemd. */
 export function systemdPlans(spec: ServiceSpec, found: Found = {}): ServicePlans {
   const name = `flatrender-${spec.role}`;
@@ -129,17 +132,24 @@ function moveSteps({ paths, moveFrom }: ServiceSpec): PlanStep[] {
   const { directory, entries } = moveFrom;
   return [
     { kind: 'directory', path: paths.stateDir, mode: 0o700, what: 'make the directory of the state' },
-    ...entries.map(
-      (entry): PlanStep => ({
-        kind: 'run',
-        what: `move ${entry} to where the service has it`,
-        file: 'mv',
-        args: ['--no-clobber', '--', posix.join(directory, entry), posix.join(paths.stateDir, entry)],
-        undo: { file: 'mv', args: ['--', posix.join(paths.stateDir, entry), posix.join(directory, entry)] },
-        // Outputs may be on another disk.
-        timeoutMs: 3_600_000,
-      }),
-    ),
+    // Its configuration last: where that is, a move that was interrupted goes on from.
+    ...[...entries]
+      .sort((a, b) => Number(a === CONFIG) - Number(b === CONFIG))
+      .map(
+        (entry): PlanStep => ({
+          kind: 'run',
+          what: `move ${entry} to where the service has it`,
+          file: 'mv',
+          // Neither over nor into what is there already, in both directions.
+          args: [...MOVE, posix.join(directory, entry), posix.join(paths.stateDir, entry)],
+          undo: {
+            file: 'mv',
+            args: [...MOVE, posix.join(paths.stateDir, entry), posix.join(directory, entry)],
+          },
+          // Outputs may be on another disk.
+          timeoutMs: 3_600_000,
+        }),
+      ),
   ];
 }
 

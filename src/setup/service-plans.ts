@@ -119,6 +119,17 @@ function entriesOf(home: string): string[] {
   return existsSync(home) ? readdirSync(home).filter(isTheirs).sort() : [];
 }
 
+/** SETUP_FAILED when a control plane that is to be moved would meet the files of another one: it would start with a mixture. */
+export function requireFree({ paths, moveFrom }: Pick<ServiceSpec, 'paths' | 'moveFrom'>): void {
+  const taken = moveFrom?.entries.map((name) => join(paths.stateDir, name)).find((path) => existsSync(path));
+  if (taken === undefined) return;
+  throw new FlatrenderError(
+    'SETUP_FAILED',
+    `${taken} is there already: the control plane in ${moveFrom?.directory} cannot be moved to ${paths.stateDir}`,
+    { hint: `of a control plane before? Move away the one that is not wanted: ${paths.stateDir}` },
+  );
+}
+
 function plansOf(spec: ServiceSpec, found: Found): ServicePlans {
   switch (spec.platform) {
     case 'linux':

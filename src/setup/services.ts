@@ -12,7 +12,13 @@ import {
   type ServiceState,
 } from '../service/service-spec.ts';
 import { isElevated } from '../service/windows/elevation.ts';
-import { closedDirectory, planService, type ServiceRequest, serviceSpec } from './service-plans.ts';
+import {
+  closedDirectory,
+  planService,
+  requireFree,
+  type ServiceRequest,
+  serviceSpec,
+} from './service-plans.ts';
 import { notElevated, queryService, startPlanned, stopPlanned, topicOf } from './service-run.ts';
 
 export interface InstallOptions {
@@ -174,7 +180,9 @@ export function requireManager(role: ServiceRole): void {
 
 /** CONFIG_MISSING: a service without settings would only fail again and again. */
 function requireSettings(request: ServiceRequest): void {
-  const { paths, moveFrom, role } = serviceSpec(request);
+  const spec = serviceSpec(request);
+  const { paths, moveFrom, role } = spec;
+  requireFree(spec);
   if (role === 'agent') {
     if (existsSync(paths.envFile)) return;
     throw new FlatrenderError('CONFIG_MISSING', `there is no ${paths.envFile}: this machine is no node yet`, {

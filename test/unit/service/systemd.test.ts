@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { machinePaths } from '../../../src/config/machine-paths.ts';
-import type { PlanStep } from '../../../src/lib/plan.ts';
+import { type PlanStep, runPlan } from '../../../src/lib/plan.ts';
 import { NOT_INSTALLED, type ServiceRole, type ServiceSpec } from '../../../src/service/service-spec.ts';
 import { readSystemdState, systemdPlans, systemdQuery } from '../../../src/service/systemd.ts';
+import { requireFree } from '../../../src/setup/service-plans.ts';
 
 const skip = existsSync('/usr/bin/systemd-analyze')
   ? false
@@ -66,12 +67,13 @@ test('a new node gets a user, a unit, and a start at every boot', () => {
 });
 
 test('a control plane moves out of a home directory and gets the helper of its mesh', () => {
-  const moveFrom = { directory: '/root/.flatrender', entries: ['farm.secret', 'flatrender.yaml'] };
+  const moveFrom = { directory: '/root/.flatrender', entries: ['farm.secret', 'flatrender.yaml', 'objects'] };
   const { install, secure } = systemdPlans(specOf('control', { moveFrom }), { hasUser: true });
   assert.deepEqual(brief(install), [
     'directory /var/lib/flatrender/control',
-    'mv --no-clobber -- /root/.flatrender/farm.secret /var/lib/flatrender/control/farm.secret',
-    'mv --no-clobber -- /root/.flatrender/flatrender.yaml /var/lib/flatrender/control/flatrender.yaml',
+    'mv --no-clobber --no-target-directory -- /root/.flatrender/farm.secret /var/lib/flatrender/control/farm.secret',
+    'mv --no-clobber --no-target-directory -- /root/.flatrender/objects /var/lib/flatrender/control/objects',
+    'mv --no-clobber --no-target-directory -- /root/.flatrender/flatrender.yaml /var/lib/flatrender/control/flatrender.yaml',
     'write /etc/systemd/system/flatrender-control.service 644',
     'write /etc/systemd/system/flatrender-mesh.socket 644',
     'write /etc/systemd/system/flatrender-mesh@.service 644',
@@ -80,6 +82,37 @@ test('a control plane moves out of a home directory and gets the helper of its m
     'systemctl start flatrender-mesh.socket',
   ]);
   assert.deepEqual(brief(secure), ['chown --recursive flatrender:flatrender /var/lib/flatrender/control']);
+});
+
+test('moving a control plane overwrites nothing, neither there nor on the way back', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'flatrender-move-'));
+  t.after(() => rm(directory, { recursive: true }));
+  const [from, to] = [join(directory, 'from'), join(directory, 'to')];
+  for (const each of [from, to]) {
+    await mkdir(join(each, 'objects'), { recursive: true });
+    await writeFile(join(each, 'farm.secret'), each);
+    await writeFile(join(each, 'objects', 'name'), each);
+  }
+  const spec = specOf('control', {
+    paths: { ...machinePaths('linux', 'control', ''), stateDir: to },
+    moveFrom: { directory: from, entries: ['farm.secret', 'objects'] },
+  });
+  assert.throws(() => requireFree(spec), { code: 'SETUP_FAILED' });
+  const moves = systemdPlans(spec).install.filter((step) => step.kind === 'run' && step.file === 'mv');
+  const fails: PlanStep = { kind: 'run', file: 'false', args: [], what: 'fail' };
+  // Whether mv calls it an error that it left something out depends on its version.
+  await assert.rejects(runPlan([...moves, fails], { signal: t.signal }));
+  for (const each of [from, to]) {
+    assert.equal(await readFile(join(each, 'farm.secret'), 'utf8'), each);
+    assert.deepEqual(await readdir(join(each, 'objects')), ['name']);
+    assert.equal(await readFile(join(each, 'objects', 'name'), 'utf8'), each);
+  }
+});
+
+test('a render does not see the control plane beside it, which has the same user', () => {
+  const unit = filesOf(specOf('agent'))['/etc/systemd/system/flatrender-agent.service'];
+  const { stateDir } = machinePaths('linux', 'control', '');
+  assert.ok(unit?.includes(`\nInaccessiblePaths=-${stateDir} -/run/flatrender\n`));
 });
 
 test('what is there already is left alone, and what differs is changed alone', () => {
