@@ -36,7 +36,7 @@ const UP_MS = 60_000;
  * systemd). `isUp`: it runs with other contents, or was brought up by hand.
  */
 export function planTunnelUp(system: TunnelSystem, text: string, isUp: boolean): PlanStep[] {
-  return [...fileSteps(system, text), ...(isUp ? stopSteps(system) : []), ...startSteps(system)];
+  return [...planTunnelFile(system, text), ...(isUp ? stopSteps(system) : []), ...startSteps(system)];
 }
 
 /**
@@ -44,7 +44,7 @@ export function planTunnelUp(system: TunnelSystem, text: string, isUp: boolean):
  * alone; `text` is the whole configuration with it, null: only for now.
  */
 export function planTunnelKey(system: TunnelSystem, keyFile: string, text: string | null): PlanStep[] {
-  const written = text === null ? [] : fileSteps(system, text);
+  const written = text === null ? [] : planTunnelFile(system, text);
   if (!switchesLive(system)) return text === null ? [] : planTunnelUp(system, text, true);
   return [...written, run('use the key', system.wg, ['set', NODE_TUNNEL, 'private-key', keyFile])];
 }
@@ -66,7 +66,8 @@ export function planTunnelDown(
   ];
 }
 
-function fileSteps({ platform, file }: TunnelSystem, text: string): PlanStep[] {
+/** Writes the configuration, for root or administrators only; what runs is left alone. */
+export function planTunnelFile({ platform, file }: TunnelSystem, text: string): PlanStep[] {
   const directory = (platform === 'win32' ? win32 : posix).dirname(file);
   const what = 'write the tunnel’s configuration';
   const write: PlanStep = { kind: 'write', path: file, text, mode: 0o600, isSecret: true, what };

@@ -5,7 +5,7 @@ import type { PlanStep } from '../../lib/plan.ts';
 import { type KeyPair, publicKeyOf } from '../../mesh/keys.ts';
 import { renderNodeConfig } from '../../mesh/templates.ts';
 import type { InvitationMesh } from '../../protocol/enrolment.ts';
-import { planTunnelDown, planTunnelKey, planTunnelUp, switchesLive } from '../tunnel-plan.ts';
+import { planTunnelDown, planTunnelFile, planTunnelKey, planTunnelUp, switchesLive } from '../tunnel-plan.ts';
 import { type RunningTunnel, readTunnelFile, type TunnelFile, withPrivateKey } from '../tunnel-system.ts';
 import type { TunnelKeyName } from './enrol-machine.ts';
 import type { JoinMachine, JoinPaths } from './join-machine.ts';
@@ -123,9 +123,12 @@ export class JoinTunnel {
     // With the invitation's key it is what an interrupted run left.
     const before = this.#before?.privateKey === this.#mesh.privateKey ? null : this.#before;
     const steps: PlanStep[] =
-      before !== null && this.#running !== null
-        ? planTunnelUp(tunnel, before.text, true)
-        : planTunnelDown(tunnel);
+      before === null
+        ? planTunnelDown(tunnel)
+        : this.#running !== null
+          ? planTunnelUp(tunnel, before.text, true)
+          : // It was down, but a configuration was there, perhaps with changes by hand.
+            [...planTunnelDown(tunnel, { keepFile: true }), ...planTunnelFile(tunnel, before.text)];
     try {
       await this.#machine.runPlan([...steps, forgetKeyStep(paths)], signal);
       return null;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
@@ -211,6 +211,23 @@ test('a new invitation that fails leaves a working tunnel as it was', async () =
   joining.farm.refusal = null;
   assert.equal((await joining.join({ invitation: newer })).result, 'joined');
   assert.equal(joining.liveKey(), live, 'the own key is the same as before');
+});
+
+test('a new invitation that fails leaves the configuration of a tunnel that was down', async () => {
+  await using joining = await startJoining({ hasSystemd: false });
+  await joining.join();
+  const file = join(joining.directory, 'wireguard/wg-flatrender.conf');
+  const changed = (joining.file('wireguard/wg-flatrender.conf') ?? '').replace('MTU = 1280', 'MTU = 1380');
+  writeFileSync(file, changed, { mode: 0o600 });
+  rmSync(join(joining.directory, 'live'));
+  joining.farm.refusal = new FlatrenderError('INVITATION_REPLACED', 'there is a newer one');
+  joining.farm.lets.add(publicKeyOf(joining.invitation.mesh?.privateKey ?? ''));
+  const error = await failureOf(
+    joining.join({ invitation: { ...joining.invitation, secret: 't'.repeat(43) } }),
+  );
+  assert.equal(error.code, 'INVITATION_REPLACED');
+  assert.equal(joining.file('wireguard/wg-flatrender.conf'), changed);
+  assert.equal(joining.liveKey(), null, 'it is down again');
 });
 
 test('what was changed in wg-flatrender.conf by hand stays', async () => {
