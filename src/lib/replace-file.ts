@@ -1,4 +1,13 @@
-import { chmodSync, chownSync, closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 
 /**
  * Replaces a file's content whole: written beside it, synced, renamed. `mode` is set exactly, whatever the umask (not on
@@ -19,13 +28,14 @@ export function replaceFile(
   try {
     try {
       writeSync(descriptor, text);
+      if (process.platform !== 'win32') {
+        // Of what was opened, not of the name: in a directory of somebody else a link may have taken its place by now.
+        if (options.owner) fchownSync(descriptor, options.owner.uid, options.owner.gid);
+        fchmodSync(descriptor, options.mode);
+      }
       fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
-    }
-    if (process.platform !== 'win32') {
-      if (options.owner) chownSync(part, options.owner.uid, options.owner.gid);
-      chmodSync(part, options.mode);
     }
     renameSync(part, path);
   } catch (error) {
