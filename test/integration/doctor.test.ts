@@ -198,7 +198,11 @@ test('--bundle holds what helps, and no secret of this machine', async () => {
   await writeFile(join(state, 'flatrender.yaml'), 'gateway:\n  port: 1\n');
   await writeFile(join(state, 'control.log'), `once ${farmSecret} and ${secret} and ${farm.token}\n`);
   const file = join(dir, 'support.zip');
-  const { stderr } = await runCli(['doctor', '--bundle', file], { home });
+  const journal = `journal of "$*"\nit knows ${secret}\n`;
+  await mkdir(join(home, 'bin'));
+  await writeFile(join(home, 'bin', 'journalctl'), `#!/bin/sh\ncat <<E\n${journal}E\n`, { mode: 0o755 });
+  const env = { PATH: `${join(home, 'bin')}:${process.env.PATH}` };
+  const { stderr } = await runCli(['doctor', '--bundle', file], { home, env });
   assert.match(stderr, /without secrets; look through it/);
   const texts = await unzip(file);
   for (const name of [
@@ -213,6 +217,8 @@ test('--bundle holds what helps, and no secret of this machine', async () => {
     for (const each of [secret, farmSecret, farm.token]) assert.ok(!text.includes(each), `secret in ${name}`);
   }
   assert.match(texts.get('node/agent.env') ?? '', /^NODE_ID=desk$/m);
+  if (process.platform === 'linux')
+    assert.match(texts.get('node/journal.log') ?? '', /flatrender-agent\.service.*\nit knows \[redacted\]\n/);
   assert.equal((await stat(file)).mode & 0o777, 0o600);
   assert.equal((await runCli(['doctor', '--bundle', file], { home })).exitCode, 2);
 });

@@ -84,7 +84,7 @@ export async function openDoctor({ version, signal, connect }: DoctorOptions): P
     checks,
     async writeBundle(file, results) {
       const secrets = await knownSecrets(agent, controlHome);
-      const sources = bundleSources(agent, controlHome);
+      const sources = bundleSources(agent, controlHome, signal);
       return await writeSupportBundle({ file, flatrender: version, results, sources, secrets });
     },
     async [Symbol.asyncDispose]() {

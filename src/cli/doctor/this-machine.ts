@@ -19,12 +19,17 @@ import { controlHome, homePaths } from '../../config/home.ts';
 import { type MachinePaths, machinePaths, thisPlatform } from '../../config/machine-paths.ts';
 import { isNamedAfterEffects, listProcesses } from '../../engines/aerender/machine/processes.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
+import type { ServiceRole } from '../../service/service-spec.ts';
 import { askAgent } from '../../setup/node-status.ts';
+import { readServiceLog } from '../../setup/service-logs.ts';
 import type { AgentFacts } from './agent-check.ts';
 import type { Disk } from './machine-checks.ts';
 import type { NodeOptions } from './node-checks.ts';
 import { isListening } from './ports.ts';
 import { type BundleSource, fileSource } from './support-bundle.ts';
+
+/** Lines of the log in the bundle: about a day of a busy node. */
+const JOURNAL_LINES = 5000;
 
 /** The agent of this machine: its settings, or what is wrong with them; null: it has none. */
 export type FoundAgent = LoadedAgentConfig | FlatrenderError | null;
@@ -109,7 +114,11 @@ async function strays(healthUrl: string | null, signal: AbortSignal): Promise<re
 }
 
 /** Files and logs of this machine for the support bundle. */
-export function bundleSources(agent: FoundAgent, home: string | null): readonly BundleSource[] {
+export function bundleSources(
+  agent: FoundAgent,
+  home: string | null,
+  signal: AbortSignal,
+): readonly BundleSource[] {
   const agentPaths = pathsOf('agent');
   const files: [string, string][] = [];
   const envFile = envFileOf(agent);
@@ -121,9 +130,31 @@ export function bundleSources(agent: FoundAgent, home: string | null): readonly 
     files.push([join(dirname(agentPaths.tunnelFile), 'wg0.conf'), 'control']);
     files.push([join(pathsOf('control').logDir, 'control.log'), 'control']);
   }
-  return [...new Map(files.map((each) => [each[0], each])).values()].map(([path, directory]) =>
-    fileSource(path, directory),
-  );
+  return [
+    ...[...new Map(files.map((each) => [each[0], each])).values()].map(([path, directory]) =>
+      fileSource(path, directory),
+    ),
+    ...(agent === null ? [] : [journalSource('agent', 'node', signal)]),
+    ...(home === null ? [] : [journalSource('control', 'control', signal)]),
+  ];
+}
+
+/** The service's end of systemd's journal; nothing where another manager keeps a log file, or there is no journal. */
+function journalSource(role: ServiceRole, directory: string, signal: AbortSignal): BundleSource {
+  return {
+    name: `${directory}/journal.log`,
+    async read() {
+      if (thisPlatform() !== 'linux') return null;
+      const lines: string[] = [];
+      const onLine = (line: string): void => void lines.push(line);
+      try {
+        await readServiceLog(role, { lines: JOURNAL_LINES, follow: false, signal, onLine });
+      } catch (error) {
+        if (signal.aborted) throw error;
+      }
+      return lines.length === 0 ? null : `${lines.join('\n')}\n`;
+    },
+  };
 }
 
 /** Secrets that this machine knows, so that they are taken out of logs, too. */
