@@ -35,14 +35,14 @@ export function changeEnvFile(
   loadAgentConfig({ envFile: path, flags: values, env: {} });
   const old = parseEnvFile(before, path).values;
   const changed = (Object.keys(values) as AgentKey[]).filter((key) => old[key] !== values[key]);
-  const lines = Object.fromEntries(changed.map((key) => [key, quoted(values[key] ?? '')]));
+  const lines = Object.fromEntries(changed.map((key) => [key, quotedEnvValue(values[key] ?? '')]));
   if (changed.length > 0)
     replaceFile(path, setEnvLines(before, lines), { mode: mode & 0o7777, owner: { uid, gid } });
   return changed;
 }
 
-/** As agent.env has it: quoted where a `#` or a space at an end would mean something else (util.parseEnv of Node). */
-function quoted(value: string): string {
+/** A value as agent.env has it: quoted where a `#` or a space at an end would mean something else (util.parseEnv of Node). CONFIG_INVALID. */
+export function quotedEnvValue(value: string): string {
   if (!/[#"'`\n]|^\s|\s$/.test(value)) return value;
   const quote = ["'", '"', '`'].find((each) => !value.includes(each));
   if (quote !== undefined && !/[\n\r]/.test(value)) return `${quote}${value}${quote}`;

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, posix, win32 } from 'node:path';
 import { setEnvLines } from '../../config/agent-env.ts';
+import { quotedEnvValue } from '../../config/edit-agent-env.ts';
 import { packageRoot } from '../../lib/paths.ts';
 import type { PlanStep } from '../../lib/plan.ts';
 import type { Invitation } from '../../protocol/enrolment.ts';
@@ -35,7 +36,8 @@ export function agentEnvSteps(
   const isThere = existsSync(envFile);
   const example = join(packageRoot(), 'templates', 'config', 'agent.env.example');
   const before = readFileSync(isThere ? envFile : example, 'utf8');
-  const text = setEnvLines(before, values);
+  const quoted = Object.entries(values).map(([key, value]) => [key, quotedEnvValue(value)]);
+  const text = setEnvLines(before, Object.fromEntries(quoted));
   if (isThere && text === before) return [];
   const stat = isThere ? statSync(envFile) : null;
   return [

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parseEnvFile } from '../../../src/lib/env-file.ts';
 import { FlatrenderError } from '../../../src/lib/errors.ts';
 import { generateKeyPair, publicKeyOf } from '../../../src/mesh/keys.ts';
 import { failureOf } from '../../helpers/failure-of.ts';
@@ -84,6 +85,14 @@ test('a setting changes agent.env of a machine that has joined, and nothing else
   assert.match(joining.file('etc/agent.env') ?? '', /^NODE_TAGS=gpu,fast$/m);
   assert.equal((await joining.join()).result, 'already');
   assertJoined(joining);
+});
+
+test('a setting with a number sign arrives whole', async () => {
+  await using joining = await startJoining();
+  await joining.join({ settings: { TEMP_DIR: '/scratch #2' } });
+  const { values } = parseEnvFile(joining.file('etc/agent.env') ?? '', 'agent.env');
+  assert.equal(values.TEMP_DIR, '/scratch #2');
+  assert.equal((await joining.join({ settings: { TEMP_DIR: '/scratch #2' } })).result, 'already');
 });
 
 test('interrupted after any step, the same command goes on', async () => {
