@@ -25,6 +25,13 @@ export default class WgRename extends MeshCommand {
     const peer = await mesh.renamePeer(args.from, args.to);
     this.note(args.from === args.to ? 'already' : 'renamed');
     this.print(peerText(peer));
+    if (args.from !== args.to) {
+      // "node remove" looks for the peer by the name of its node.
+      this.note(
+        `a node "${args.from}" keeps its name: "flatrender node remove ${args.from}" no longer cuts this tunnel, ` +
+          `"flatrender wg remove-peer ${args.to}" does`,
+      );
+    }
     return { peer };
   }
 }
