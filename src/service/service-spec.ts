@@ -82,3 +82,11 @@ export const NOT_INSTALLED: ServiceState = { state: 'not-installed', pid: null, 
  * waits for it; a short render may well end in this time.
  */
 export const STOP_SECONDS = 10;
+
+/**
+ * The account of a service on Linux. Two of them: templates are code, and what renders on the control plane's own machine must
+ * not read the farm secret, nor ask for changes of the mesh.
+ */
+export function serviceUser(role: ServiceRole): string {
+  return role === 'agent' ? 'flatrender-agent' : 'flatrender';
+}

@@ -10,11 +10,10 @@ import {
   type ServiceSpec,
   type ServiceState,
   STOP_SECONDS,
+  serviceUser,
 } from './service-spec.ts';
 import { unitText } from './unit-text.ts';
 
-/** The system's own user of both services. */
-const SERVICE_USER = 'flatrender';
 const UNIT_DIRECTORY = '/etc/systemd/system';
 const MESH_SOCKET = 'flatrender-mesh.socket';
 /** Handing back takes up to 10 s after the grace; then systemd ends what is left. */
@@ -108,10 +107,10 @@ function lastExitOf(result: string, code: string, status: string, restarts: stri
   return `${result} (${how})${again}`;
 }
 
-function makeUser({ paths }: ServiceSpec): RunStep {
+function makeUser({ role, paths }: ServiceSpec): RunStep {
   return {
     kind: 'run',
-    what: `make a user of its own for the service: ${SERVICE_USER}`,
+    what: `make a user of its own for the service: ${serviceUser(role)}`,
     file: 'useradd',
     args: [
       '--system',
@@ -121,9 +120,9 @@ function makeUser({ paths }: ServiceSpec): RunStep {
       posix.dirname(paths.stateDir),
       '--shell',
       '/usr/sbin/nologin',
-      SERVICE_USER,
+      serviceUser(role),
     ],
-    undo: { file: 'userdel', args: [SERVICE_USER] },
+    undo: { file: 'userdel', args: [serviceUser(role)] },
   };
 }
 
@@ -155,7 +154,7 @@ function moveSteps({ paths, moveFrom }: ServiceSpec): PlanStep[] {
 
 function ownerSteps({ role, paths }: ServiceSpec): PlanStep[] {
   if (role === 'control') {
-    const args = ['--recursive', `${SERVICE_USER}:${SERVICE_USER}`, paths.stateDir];
+    const args = ['--recursive', `${serviceUser(role)}:${serviceUser(role)}`, paths.stateDir];
     return [{ kind: 'run', file: 'chown', args, what: 'give the state to the service' }];
   }
   const { envFile } = paths;
@@ -163,7 +162,7 @@ function ownerSteps({ role, paths }: ServiceSpec): PlanStep[] {
     {
       kind: 'run',
       file: 'chown',
-      args: [`root:${SERVICE_USER}`, envFile],
+      args: [`root:${serviceUser(role)}`, envFile],
       what: 'let the service read its settings',
     },
     { kind: 'run', file: 'chmod', args: ['0640', envFile], what: 'let nobody else read the secret in them' },
@@ -189,7 +188,7 @@ function unitsOf(spec: ServiceSpec): [string, string][] {
   const tunnel = role === 'agent' ? `wg-quick@${NODE_TUNNEL}.service` : `wg-quick@${mesh?.interface}.service`;
   const values = {
     program: [program.file, ...program.args].map((word) => systemdWord(word)).join(' '),
-    user: SERVICE_USER,
+    user: serviceUser(role),
     envFile: systemdWord(`AGENT_ENV_FILE=${paths.envFile}`, false),
     home: systemdWord(`FLATRENDER_HOME=${paths.stateDir}`, false),
     stopSeconds: STOP_SECONDS,

@@ -5,7 +5,7 @@ import { controlHome } from '../config/home.ts';
 import { type MachinePaths, NODE_TUNNEL, thisPlatform } from '../config/machine-paths.ts';
 import { run } from '../lib/exec.ts';
 import { type PlanStep, runPlan } from '../lib/plan.ts';
-import type { ServiceRole } from '../service/service-spec.ts';
+import { type ServiceRole, serviceUser } from '../service/service-spec.ts';
 import { serviceSpec } from './service-plans.ts';
 import type { InstallOptions } from './services.ts';
 import { planTunnelDown } from './tunnel-plan.ts';
@@ -13,7 +13,6 @@ import { askTunnel, tunnelSystem } from './tunnel-system.ts';
 import { formerProgram } from './update-program.ts';
 
 const CACHE = '/var/cache/flatrender';
-const USER = 'flatrender';
 
 /** Removes settings, secrets and state of a role whose service is gone; of a node the tunnel too, of a farm its mesh not. */
 export async function purgeService(
@@ -38,17 +37,16 @@ export async function purgeService(
     ),
   ];
   await runPlan(plan, { signal, onStep });
-  if (platform === 'linux') await runPlan(await lastSteps(paths, signal), { signal, onStep });
+  if (platform === 'linux') await runPlan(await lastSteps(role, paths, signal), { signal, onStep });
 }
 
-/** What the two roles share on Linux, once the other one is not there either. */
-async function lastSteps(paths: MachinePaths, signal: AbortSignal): Promise<PlanStep[]> {
-  const state = dirname(paths.stateDir);
-  const empty = [dirname(paths.envFile), state, CACHE].filter(isEmpty);
-  if (existsSync(state) && !empty.includes(state)) return empty.map(remove);
-  const { exitCode } = await run('getent', ['passwd', USER], { anyExitCode: true, signal });
-  const user: PlanStep = { kind: 'run', file: 'userdel', args: [USER], what: `remove the user ${USER}` };
-  return [...[...empty, paths.logDir].map(remove), ...(exitCode === 0 ? [user] : [])];
+/** The user of the role; and what both roles share on Linux, once the other one is not there either. */
+async function lastSteps(role: ServiceRole, paths: MachinePaths, signal: AbortSignal): Promise<PlanStep[]> {
+  const name = serviceUser(role);
+  const { exitCode } = await run('getent', ['passwd', name], { anyExitCode: true, signal });
+  const user: PlanStep = { kind: 'run', file: 'userdel', args: [name], what: `remove the user ${name}` };
+  const empty = [dirname(paths.envFile), dirname(paths.stateDir), CACHE].filter(isEmpty);
+  return [...empty.map(remove), ...(exitCode === 0 ? [user] : [])];
 }
 
 function remove(path: string): PlanStep {

@@ -8,7 +8,13 @@ import { readEnvFile } from '../lib/env-file.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { type Command, run, selfCommand } from '../lib/exec.ts';
 import { launchdPlans } from '../service/launchd.ts';
-import type { Found, ServicePlans, ServiceRole, ServiceSpec } from '../service/service-spec.ts';
+import {
+  type Found,
+  type ServicePlans,
+  type ServiceRole,
+  type ServiceSpec,
+  serviceUser,
+} from '../service/service-spec.ts';
 import { systemdPlans } from '../service/systemd.ts';
 import { logonTaskPlans } from '../service/windows/logon-task-plan.ts';
 import { REGISTRY_QUERY, readRegistryKey, windowsServicePlans } from '../service/windows/service-plan.ts';
@@ -160,7 +166,7 @@ async function look(spec: ServiceSpec, signal: AbortSignal): Promise<Found> {
     );
     const states = await ask({ file: 'systemctl', args: ['is-enabled', ...units] });
     const enabled = units.filter((_, index) => states.stdout.split('\n')[index]?.trim() === 'enabled');
-    const user = await ask({ file: 'getent', args: ['passwd', 'flatrender'] });
+    const user = await ask({ file: 'getent', args: ['passwd', serviceUser(spec.role)] });
     return { files, enabled, hasUser: user.exitCode === 0 };
   }
   if (spec.platform === 'win32' && !spec.isInteractive) {

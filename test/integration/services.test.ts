@@ -11,7 +11,7 @@ interface Failed {
 test('the plan for any system can be read on any system, and changes nothing', async () => {
   const expected = {
     linux: [
-      /^useradd --system .* flatrender$/m,
+      /^useradd --system .* flatrender-agent$/m,
       /^ {2}Type=notify$/m,
       /^systemctl enable flatrender-agent\.service$/m,
     ],

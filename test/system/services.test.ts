@@ -103,7 +103,7 @@ async function changes(t: TestContext, machine: Machine): Promise<void> {
       /^ReadWritePaths=-\/var\/scratch$/m,
     );
     assert.equal(await machine.sh('ls /var/scratch'), 'flatrender-local\n');
-    assert.equal(await machine.sh('stat -c "%U:%G %a" /etc/flatrender/agent.env'), 'root:flatrender 640\n');
+    assert.equal(await machine.sh('stat -c "%U:%G %a" /etc/flatrender/agent.env'), 'root:flatrender-agent 640\n');
     const { service } = await machine
       .json<{ service: { state: string } }>(['node', 'status'])
       .catch(async () => JSON.parse((await machine.cli(['node', 'status', '--json'])).stdout));
@@ -143,7 +143,7 @@ async function ends(t: TestContext, machine: Machine): Promise<void> {
       'find /etc /var/lib /var/cache /var/log /run -xdev -iname "*flatrender*" -not -path "/var/log/journal/*" -not -path "/run/systemd/*"',
     );
     assert.equal(left, '');
-    assert.equal(await machine.sh('getent passwd flatrender || true'), '');
+    assert.equal(await machine.sh('getent passwd flatrender flatrender-agent || true'), '');
     assert.match((await machine.cli(['node', 'uninstall'])).stdout, /^already: no service is installed/);
   });
 }

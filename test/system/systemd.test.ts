@@ -53,10 +53,30 @@ test('services on a machine with systemd', { skip, timeout: 600_000 }, async (t)
     assert.match((await machine.cli(['node', 'logs'])).stdout, /agent/);
   });
 
+  await t.test('code of a template reaches neither the farm secret nor the helper of the mesh', async () => {
+    const asAgent = (command: string) =>
+      machine.run([
+        'setpriv',
+        '--reuid',
+        'flatrender-agent',
+        '--regid',
+        'flatrender-agent',
+        '--clear-groups',
+        'sh',
+        '-c',
+        command,
+      ]);
+    assert.equal((await asAgent('id -un')).stdout.trim(), 'flatrender-agent');
+    assert.notEqual((await asAgent('cat /var/lib/flatrender/control/farm.secret')).exitCode, 0);
+    const pid = await mainPid(machine, 'flatrender-control');
+    assert.notEqual((await asAgent(`ls /proc/${pid}/root/ /proc/${pid}/fd`)).exitCode, 0);
+  });
+
   await t.test('both run as their own user, without any right, and write nowhere else', async () => {
     for (const unit of UNITS) {
       const pid = await mainPid(machine, unit);
-      assert.equal((await machine.sh(`stat -c %U /proc/${pid}`)).trim(), 'flatrender');
+      const user = unit === 'flatrender-agent' ? 'flatrender-agent' : 'flatrender';
+      assert.equal((await machine.sh(`stat -c %U /proc/${pid}`)).trim(), user);
       const status = await machine.sh(`cat /proc/${pid}/status`);
       assert.match(status, /^CapEff:\s+0+$/m);
       assert.match(status, /^CapBnd:\s+0+$/m);

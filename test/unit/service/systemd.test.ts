@@ -51,13 +51,13 @@ function filesOf(spec: ServiceSpec): Record<string, string> {
 test('a new node gets a user, a unit, and a start at every boot', () => {
   const { install, secure, start, stop } = systemdPlans(specOf('agent'));
   assert.deepEqual(brief(install), [
-    'useradd --system --user-group --no-create-home --home-dir /var/lib/flatrender --shell /usr/sbin/nologin flatrender',
+    'useradd --system --user-group --no-create-home --home-dir /var/lib/flatrender --shell /usr/sbin/nologin flatrender-agent',
     'write /etc/systemd/system/flatrender-agent.service 644',
     'systemctl daemon-reload',
     'systemctl enable flatrender-agent.service',
   ]);
   assert.deepEqual(brief(secure), [
-    'chown root:flatrender /etc/flatrender/agent.env',
+    'chown root:flatrender-agent /etc/flatrender/agent.env',
     'chmod 0640 /etc/flatrender/agent.env',
   ]);
   assert.deepEqual(start, [
