@@ -66,6 +66,7 @@ export async function createFsObjectStore(options: FsObjectStoreOptions): Promis
 }
 
 class FsObjects implements FsObjectStore {
+  readonly multipart = null;
   readonly #options: FsObjectStoreOptions;
   readonly #root: string;
   readonly #temp: string;

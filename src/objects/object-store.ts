@@ -43,6 +43,29 @@ export interface PresignedPut {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** An upload in parts, as far as it got. */
+export interface MultipartUpload {
+  readonly uploadId: string;
+  /** Of every part but the last. */
+  readonly partBytes: number;
+  /** How many parts there will be. */
+  readonly partCount: number;
+  /** What is there already. */
+  readonly parts: readonly { readonly number: number; readonly sizeBytes: number; readonly etag: string }[];
+}
+
+/** Uploads in parts: after a break only the parts that are missing are sent. */
+export interface MultipartUploads {
+  /** Begins one, or finds the one that was begun for this key, size and digest. */
+  begin(key: string, file: { readonly sizeBytes: number; readonly sha256: string }): Promise<MultipartUpload>;
+  /** Where part `number` (from 1) goes. */
+  presignPart(key: string, uploadId: string, number: number, options: PresignOptions): Promise<string>;
+  /** Puts it together; OBJECT_CORRUPT when parts are missing or the size is not the promised one. */
+  complete(key: string, uploadId: string): Promise<ObjectInfo>;
+  /** Removes what was begun before this time (epoch ms) and never ended; returns how many. */
+  abortBefore(before: number): Promise<number>;
+}
+
 /**
  * Keys are `/`-separated segments of `[A-Za-z0-9._-]`, none empty, `.` or `..`, at most 512 characters, a segment at most
  * 200; anything else is REQUEST_INVALID. A key that is also the folder of other keys (`a` and `a/b`) may be refused with
@@ -60,6 +83,8 @@ export interface ObjectStore {
   list(prefix: string): AsyncIterable<ObjectInfo>;
   presignGet(key: string, options: PresignOptions): Promise<string>;
   presignPut(key: string, options: PresignPutOptions): Promise<PresignedPut>;
+  /** null: files go up in one piece. */
+  readonly multipart: MultipartUploads | null;
   /** Proves that the store can be written and read; UNAVAILABLE with the reason otherwise. */
   check(): Promise<void>;
   close(): Promise<void>;

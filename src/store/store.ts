@@ -22,6 +22,7 @@ import type {
 import type { Role } from '../protocol/names.ts';
 import type { Capabilities, NodeIntent } from '../protocol/nodes.ts';
 import type { TokenRole } from '../protocol/tokens.ts';
+import type { SharedStore } from './shared.ts';
 
 export interface NewTask {
   readonly output: OutputSpec;
@@ -288,8 +289,8 @@ export interface Store {
   release(fence: Fence, reason: string, now: number): Promise<ReportOutcome>;
   /** Takes up an expired lease again, or confirms one that holds; null when another node has it or it is over. */
   reattach(fence: Fence, leaseUntil: number, now: number): Promise<TaskRecord | null>;
-  /** Write-behind of renewals and progress; rows whose fence no longer holds are left alone. */
-  saveLeases(leases: readonly LeaseState[]): Promise<void>;
+  /** Write-behind of renewals and progress; rows whose fence no longer holds are left alone: their task ids come back. */
+  saveLeases(leases: readonly LeaseState[]): Promise<readonly string[]>;
   /**
    * Queues tasks whose lease ended before `now` again, epoch unchanged; with the loss number `maxLosses` they fail. Goes by
    * the leases that were saved: `saveLeases` with the renewals in memory first.
@@ -381,7 +382,9 @@ export interface Store {
   purgeIdempotency(before: number): Promise<number>;
 
   // itself -------------------------------------------------------------------------------------------------------
-  /** From memory: never scans. */
+  /** What several control planes on it share; null: this process has it for itself. */
+  readonly shared: SharedStore | null;
+  /** From memory: never scans. May be seconds old when several control planes share it. */
   stats(): StoreStats;
   /** Why nothing can be written until a restart; null while all is well. */
   failure(): FlatrenderError | null;

@@ -402,8 +402,8 @@ export function leaseTests(open: () => Promise<OpenStore>): void {
       { ...fence(second), ...state, nodeId: 'b' },
       { taskId: 'j-none.0', epoch: 1, nodeId: 'a', ...state },
     ];
-    await store.saveLeases(save);
-    await store.saveLeases([]);
+    assert.deepEqual(await store.saveLeases(save), [second.id, second.id, 'j-none.0']);
+    assert.deepEqual(await store.saveLeases([]), []);
     const reopened = await opened.reopen();
     assert.deepEqual(await reopened.getTask(first.id), { ...first, ...state });
     assert.deepEqual(await reopened.getTask(second.id), second);

@@ -50,7 +50,10 @@ test('a farm in a mesh, on machines behind routers', { skip, timeout: 600_000 },
     const { mesh } = JSON.parse(await desktop.sh(`cat ${invitation}`));
     assert.ok(!(await desktop.sh('cat /etc/wireguard/wg-flatrender.conf')).includes(mesh.privateKey));
     assert.notEqual((await desktop.sh('wg show wg-flatrender private-key')).trim(), mesh.privateKey);
-    assert.equal(await desktop.sh('stat -c %a:%U:%G /etc/flatrender/agent.env'), '640:root:flatrender-agent\n');
+    assert.equal(
+      await desktop.sh('stat -c %a:%U:%G /etc/flatrender/agent.env'),
+      '640:root:flatrender-agent\n',
+    );
     assert.match(
       await desktop.sh('systemctl show flatrender-agent -p After'),
       /wg-quick@wg-flatrender\.service/,

@@ -103,7 +103,10 @@ async function changes(t: TestContext, machine: Machine): Promise<void> {
       /^ReadWritePaths=-\/var\/scratch$/m,
     );
     assert.equal(await machine.sh('ls /var/scratch'), 'flatrender-local\n');
-    assert.equal(await machine.sh('stat -c "%U:%G %a" /etc/flatrender/agent.env'), 'root:flatrender-agent 640\n');
+    assert.equal(
+      await machine.sh('stat -c "%U:%G %a" /etc/flatrender/agent.env'),
+      'root:flatrender-agent 640\n',
+    );
     const { service } = await machine
       .json<{ service: { state: string } }>(['node', 'status'])
       .catch(async () => JSON.parse((await machine.cli(['node', 'status', '--json'])).stdout));

@@ -58,12 +58,13 @@ export function leaseMethods(context: Context): LeaseMethods {
     reattach: (fence, leaseUntil, now) => writer.write(() => reattach(context, fence, leaseUntil, now)),
 
     async saveLeases(leases) {
+      const refused: string[] = [];
       for (let i = 0; i < leases.length; i += CHUNK) {
         const chunk = leases.slice(i, i + CHUNK);
-        await writer.write(() => {
-          for (const lease of chunk) saveLease(context, lease);
-        });
+        const ended = await writer.write(() => chunk.filter((lease) => !saveLease(context, lease)));
+        refused.push(...ended.map(({ taskId }) => taskId));
       }
+      return refused;
     },
 
     async expireLeases(now, policy) {
@@ -160,9 +161,9 @@ function setLease({ sql }: Context, jobNum: number, idx: number, leaseUntil: num
   sql.run('update tasks set lease_until = ? where job_num = ? and idx = ?', leaseUntil, jobNum, idx);
 }
 
-function saveLease({ sql }: Context, lease: LeaseState): void {
+function saveLease({ sql }: Context, lease: LeaseState): boolean {
   const dot = lease.taskId.lastIndexOf('.');
-  sql.run(
+  const changed = sql.run(
     `update tasks set lease_until = ?, phase = ?, frame = ?, frames = ?, fps = ?
      where job_num = (select num from jobs where id = ?) and idx = ? and epoch = ? and node_id = ? and state = 'running'`,
     lease.leaseUntil,
@@ -175,6 +176,7 @@ function saveLease({ sql }: Context, lease: LeaseState): void {
     lease.epoch,
     lease.nodeId,
   );
+  return changed > 0;
 }
 
 /** Expires at most CHUNK leases. */

@@ -56,6 +56,7 @@ export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Sto
     ...tokenMethods(context),
     ...logMethods(context),
     ...retentionMethods(context),
+    shared: null,
     failure: () => writer.failure,
     close() {
       closed ??= writer.close().then(() => {
