@@ -13,9 +13,13 @@ import {
   statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { FlatrenderError } from './errors.ts';
-import { type Command, run } from './exec.ts';
+import { type Command, type RunOptions, run } from './exec.ts';
 import { replaceFile } from './replace-file.ts';
+
+const AGAIN_TRIES = 10;
+const AGAIN_MS = 500;
 
 interface StepBase {
   /** What it does, for people: `create the service FlatRenderNodeAgent`. */
@@ -29,6 +33,8 @@ export interface RunStep extends StepBase, Command {
   readonly undo?: Command;
   /** Exit codes besides 0 that are fine, e.g. "does not exist" of a removal. */
   readonly allow?: readonly number[];
+  /** Exit codes that pass by themselves, e.g. of a service manager that is just starting: tried again for some seconds. */
+  readonly again?: readonly number[];
   /** Default 60 s. */
   readonly timeoutMs?: number;
 }
@@ -134,9 +140,9 @@ async function perform(
 ): Promise<'done' | 'already'> {
   switch (step.kind) {
     case 'run': {
-      const { file, args, undo, allow = [], timeoutMs = 60_000 } = step;
+      const { undo, allow = [], timeoutMs = 60_000 } = step;
       const options = { signal, timeoutMs, ...(env === undefined ? {} : { env }) };
-      const { exitCode, stdout, stderr } = await run(file, args, { ...options, anyExitCode: true });
+      const { exitCode, stdout, stderr } = await runUntilSettled(step, { ...options, anyExitCode: true });
       if (exitCode !== 0 && !allow.includes(exitCode)) {
         const said = `${stdout}\n${stderr}`.trim();
         throw new FlatrenderError('PROGRAM_FAILED', `${commandText(step)} ended with exit code ${exitCode}`, {
@@ -154,6 +160,15 @@ async function perform(
       if (!existsSync(step.path) && !isLink(step.path)) return 'already';
       rmSync(step.path, { recursive: step.recursive === true });
       return 'done';
+  }
+}
+
+async function runUntilSettled({ file, args, again = [] }: RunStep, options: RunOptions) {
+  for (let tries = 1; ; tries += 1) {
+    const result = await run(file, args, options);
+    if (tries === AGAIN_TRIES || !again.includes(result.exitCode)) return result;
+    // Not the clock of the program, which keeps no process alive.
+    await setTimeout(AGAIN_MS, undefined, { signal: options.signal });
   }
 }
 

@@ -24,6 +24,8 @@ const FORGET_FAILURES_SECONDS = 86_400;
 // Winerror.h
 const ERROR_SERVICE_DOES_NOT_EXIST = 1060;
 const ERROR_SERVICE_NOT_ACTIVE = 1062;
+/** The service control manager does not answer at this moment: it is starting, or between two services (seen in Wine). */
+const RPC_S_SERVER_UNAVAILABLE = 1722;
 /** ERROR_INVALID_COMMAND_LINE: Wine 10's sc.exe has no such command; Windows answers 0. */
 const NOT_IN_WINE = [1639];
 /** LocalSystem and the administrators: names of accounts are translated, their numbers (SIDs) are not. */
@@ -183,5 +185,5 @@ function scCommand(args: readonly string[]): Command {
 }
 
 function sc(what: string, args: readonly string[]): RunStep {
-  return { kind: 'run', what, ...scCommand(args) };
+  return { kind: 'run', what, ...scCommand(args), again: [RPC_S_SERVER_UNAVAILABLE] };
 }

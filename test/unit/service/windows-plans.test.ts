@@ -116,6 +116,7 @@ test('one that differs is changed in place, and a failure later brings its setti
         'depend=',
         '/',
       ],
+      again: [1722],
       undo: {
         file: SC,
         args: [
