@@ -241,6 +241,13 @@ export interface StoreStats {
   readonly tasks: Readonly<Record<TaskState, number>>;
 }
 
+/** How long tasks of one requirement wait. */
+export interface QueueAge {
+  readonly requirement: Requirement;
+  /** Since when the longest waiting job of it may be claimed, by order of submission; epoch ms. */
+  readonly since: number;
+}
+
 export interface Store {
   // jobs ---------------------------------------------------------------------------------------------------------
   /**
@@ -275,6 +282,9 @@ export interface Store {
     readonly jobIds: readonly string[];
     readonly nextAt: number | null;
   }>;
+
+  /** Of each requirement with queued tasks; cheap however many there are. */
+  queueAges(): Promise<readonly QueueAge[]>;
 
   // leases -------------------------------------------------------------------------------------------------------
   /**

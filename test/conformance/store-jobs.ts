@@ -20,6 +20,32 @@ import {
 
 /** Submitting, reading, cancelling, retrying. */
 export function jobTests(open: () => Promise<OpenStore>): void {
+  test('how long each requirement waits is known, over all priorities and without what waits for its time', async () => {
+    await using opened = await open();
+    const { store } = opened;
+    await nodes(store, 'a');
+    assert.deepEqual(await store.queueAges(), []);
+    const gpu = requirement({ tags: ['gpu'] });
+    await store.submit([
+      newJob({ createdAt: 3000, priority: 90 }),
+      newJob({ createdAt: 2000, priority: 10 }),
+      newJob({ createdAt: 1000, runAt: 9_000_000, requirement: { tags: ['gpu'] } }),
+    ]);
+    const ages = async () => (await store.queueAges()).map((age) => [age.requirement, age.since]);
+    assert.deepEqual(await ages(), [[requirement(), 3000]]);
+    await store.promoteDue(9_000_000);
+    assert.deepEqual(new Map((await ages()) as [unknown, unknown][]).size, 2);
+    assert.deepEqual(
+      (await ages()).find(([wanted]) => (wanted as typeof gpu).tags[0] === 'gpu'),
+      [gpu, 9_000_000],
+    );
+    await claimOne(store, 'a', { accepts: (wanted) => wanted.tags.length === 0 });
+    assert.deepEqual(
+      (await ages()).find(([wanted]) => (wanted as typeof gpu).tags.length === 0),
+      [requirement(), 2000],
+    );
+  });
+
   test('a submitted job is stored whole, with its tasks queued', async () => {
     await using opened = await open();
     const job = newJob({

@@ -5,6 +5,7 @@ import type { JobRecord, JobWithTasks, Store, TaskRecord } from '../store.ts';
 import { CHUNK, type Context } from './context.ts';
 import { findJob, findTask, taskAt, tasksOf } from './find.ts';
 import { listJobNums } from './job-lists.ts';
+import { queueAges } from './queue-ages.ts';
 import { JOB_COLUMNS, type StoredJob, type StoredTask, toAttempt, toJob } from './rows.ts';
 import { submit } from './submit.ts';
 import { changeTask, changeTaskOnly, updateJob } from './task-change.ts';
@@ -19,6 +20,7 @@ type JobMethods = Pick<
   | 'cancelJob'
   | 'retryJob'
   | 'promoteDue'
+  | 'queueAges'
   | 'stats'
 >;
 
@@ -92,6 +94,8 @@ export function jobMethods(context: Context): JobMethods {
         return { promoted, jobIds: [...jobIds], nextAt: next?.at === null ? null : Number(next?.at) };
       }
     },
+
+    queueAges: async () => queueAges(context),
 
     stats: () => ({ jobs: { ...memory.jobs }, tasks: { ...memory.tasks } }),
   };
