@@ -14,6 +14,8 @@ import type { EngineInfo } from '../protocol/nodes.ts';
 import { capabilitiesOf, hostIpTowards } from './capabilities.ts';
 import { openClaimJournal } from './claim-journal.ts';
 import { openContentCache } from './content-cache.ts';
+import { fileDigest } from './delivery.ts';
+import { keepFullLogs } from './full-log.ts';
 import { type HealthFacts, startHealthServer } from './health-server.ts';
 import { openOutbox } from './outbox.ts';
 import { createRegistration } from './registration.ts';
@@ -134,6 +136,8 @@ async function run(
       waitWhileAway: (signal) => board.waitWhileAway(signal),
     }),
     registration,
+    digestOf: fileDigest,
+    keepLogs: keepFullLogs,
     system: system.current,
     engineSettings: () => ({
       ...settings,

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { newId } from '../lib/ids.ts';
 import type { Logger } from '../lib/logger.ts';
-import { readJsonFile, writeJsonFile } from './json-file.ts';
+import { diskFiles, readJsonFile, type StateFiles, writeJsonFile } from './json-file.ts';
 
 const JournalFile = z.object({
   /** The claimId of the next call; perhaps answered already, the answer lost. */
@@ -38,9 +38,10 @@ export async function openClaimJournal(
   directory: string,
   clock: Clock,
   logger: Logger,
+  files: StateFiles = diskFiles,
 ): Promise<ClaimJournal> {
   const path = join(directory, 'claims.json');
-  let state: JournalFile = (await readJsonFile(path, JournalFile)) ?? {
+  let state: JournalFile = (await readJsonFile(path, JournalFile, files)) ?? {
     pending: newId('c', clock.now()),
     running: [],
   };
@@ -48,7 +49,7 @@ export async function openClaimJournal(
   let writing: Promise<void> = Promise.resolve();
   const save = (): Promise<void> => {
     writing = writing
-      .then(() => writeJsonFile(path, state))
+      .then(() => writeJsonFile(path, state, files))
       // On a full disk the agent works on; only a crash would then wait for a lease to end.
       .catch((error: unknown) => logger.warn('claims.unwritable', { path, error }));
     return writing;

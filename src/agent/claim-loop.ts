@@ -1,6 +1,6 @@
 /** Asks for work: one long-poll at a time, as long as there is room. */
 import type { AgentApi } from '../client/agent-api.ts';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, deadline } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { isRetryable, retryDelay } from '../lib/retry.ts';
 import type { AgentSettings, ClaimAnswer } from '../protocol/agent.ts';
@@ -89,8 +89,9 @@ async function claimOnce(
 }
 
 /** The question was dropped while the agent stops: if a task was given meanwhile, it goes back at once. */
-async function handBack({ api, logger }: ClaimLoopOptions, claimId: string): Promise<void> {
-  const limit = AbortSignal.timeout(LAST_ASK_MS);
+async function handBack({ api, clock, logger }: ClaimLoopOptions, claimId: string): Promise<void> {
+  using late = deadline(LAST_ASK_MS, clock);
+  const limit = late.signal;
   try {
     const claim = await api.claim({ claimId, freeSlots: 1, waitMs: 0 }, limit);
     if (claim === null) return;

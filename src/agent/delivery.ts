@@ -21,6 +21,8 @@ export interface DeliveryOptions {
   readonly logger: Logger;
   /** The file was digested just now; otherwise it is compared with its digest before it is uploaded. */
   readonly isFresh: boolean;
+  /** sha256 of a file in hex; empty when it cannot be read. */
+  readonly digestOf: (path: string) => Promise<string>;
   /** Waits, but not longer than until the control plane is heard again; rejects when the signal aborts. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Registers anew when the control plane does not accept the node. */
@@ -90,7 +92,7 @@ async function deliverOutput(
   let key = entry.key;
   for (let uploads = 1; ; uploads += 1) {
     if (key === null) {
-      const isIntact = options.isFresh || entry.result.sha256 === (await fileDigest(entry.path));
+      const isIntact = options.isFresh || entry.result.sha256 === (await options.digestOf(entry.path));
       if (!isIntact) return await damaged(entry, task, options);
       key = await uploadOutput(entry, task, options);
       await options.outbox.put({ ...entry, key });

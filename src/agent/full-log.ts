@@ -9,6 +9,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { AgentApi } from '../client/agent-api.ts';
 import type { Transfers } from '../client/transfer.ts';
+import { type Clock, deadline } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ActiveTask } from './active-task.ts';
 import { fileDigest } from './delivery.ts';
@@ -21,6 +22,7 @@ const TIMEOUT_MS = 10_000;
 export interface FullLogOptions {
   readonly api: AgentApi;
   readonly transfers: Transfers;
+  readonly clock: Clock;
   readonly logger: Logger;
   /** For a line about what could not be kept. */
   readonly say: (line: string) => void;
@@ -38,7 +40,8 @@ export async function keepFullLogs(
   const directory = join(workspace, DIRECTORY);
   // Most engines say little and leave none.
   const names = (await readdir(directory).catch(() => [])).filter((name) => /^[\w-]{1,80}\.log$/.test(name));
-  const signal = AbortSignal.any([task.signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  using late = deadline(TIMEOUT_MS, options.clock);
+  const signal = AbortSignal.any([task.signal, late.signal]);
   for (const name of names) {
     try {
       await keep(join(directory, name), `${name}.gz`, task, signal, options);

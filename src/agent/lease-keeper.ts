@@ -1,7 +1,7 @@
 /** Heartbeats: keep the leases of all tasks, carry their progress, and hear what has to stop. */
 import type { AgentApi } from '../client/agent-api.ts';
 import { untilAborted } from '../lib/abort.ts';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, deadline } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { isRetryable } from '../lib/retry.ts';
 import type { AgentSettings, HeartbeatAnswer } from '../protocol/agent.ts';
@@ -108,8 +108,8 @@ export class LeaseKeeper {
    */
   async letGo(task: ActiveTask): Promise<void> {
     this.remove(task);
-    const limit = AbortSignal.timeout(LET_GO_MS);
-    await untilAborted(this.#beating, limit).catch(() => undefined);
+    using limit = deadline(LET_GO_MS, this.#options.clock);
+    await untilAborted(this.#beating, limit.signal).catch(() => undefined);
   }
 
   /** A phase changed: the next heartbeat comes soon, unless it does anyway. */
@@ -147,7 +147,8 @@ export class LeaseKeeper {
     this.#isNudged = false;
     const system = this.#options.system();
     const leases = this.tasks.slice(0, 64).map((task) => task.report());
-    const limit = AbortSignal.any([this.#end.signal, AbortSignal.timeout(BEAT_TIMEOUT_MS)]);
+    using late = deadline(BEAT_TIMEOUT_MS, clock);
+    const limit = AbortSignal.any([this.#end.signal, late.signal]);
     try {
       const request = { leases, system: system === this.#sentSystem ? null : system };
       const answer = await api.heartbeat(request, limit);

@@ -1,10 +1,9 @@
 /** Reports that must arrive, on disk until the control plane has them: a finished render survives the agent's end. */
-import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Logger } from '../lib/logger.ts';
 import { TaskError, TaskResult } from '../protocol/jobs.ts';
-import { readJsonFile, writeJsonFile } from './json-file.ts';
+import { diskFiles, readJsonFile, type StateFiles, writeJsonFile } from './json-file.ts';
 import { attemptName } from './workspace.ts';
 
 /** A rendered and verified file that has to be uploaded and reported. */
@@ -50,15 +49,18 @@ export interface Outbox {
 }
 
 /** Opens the outbox in a directory. What a power cut damaged is removed, with a warning. */
-export async function openOutbox(directory: string, logger: Logger): Promise<Outbox> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+export async function openOutbox(
+  directory: string,
+  logger: Logger,
+  files: StateFiles = diskFiles,
+): Promise<Outbox> {
   const entries = new Map<string, OutboxEntry>();
-  for (const name of (await readdir(directory)).sort()) {
+  for (const name of [...(await files.open(directory))].sort()) {
     const path = join(directory, name);
-    const entry = name.endsWith('.json') ? await readJsonFile(path, OutboxEntry) : null;
+    const entry = name.endsWith('.json') ? await readJsonFile(path, OutboxEntry, files) : null;
     if (entry === null) {
       if (name.endsWith('.json')) logger.warn('outbox.damaged', { path });
-      await rm(path, { force: true });
+      await files.remove(path);
     } else {
       entries.set(attemptName(entry.taskId, entry.epoch), entry);
     }
@@ -69,7 +71,7 @@ export async function openOutbox(directory: string, logger: Logger): Promise<Out
       const name = attemptName(entry.taskId, entry.epoch);
       entries.set(name, entry);
       try {
-        await writeJsonFile(fileOf(name), entry);
+        await writeJsonFile(fileOf(name), entry, files);
       } catch (error) {
         logger.warn('outbox.unwritable', { taskId: entry.taskId, epoch: entry.epoch, error });
       }
@@ -77,7 +79,7 @@ export async function openOutbox(directory: string, logger: Logger): Promise<Out
     async remove({ taskId, epoch }) {
       const name = attemptName(taskId, epoch);
       entries.delete(name);
-      await rm(fileOf(name), { force: true });
+      await files.remove(fileOf(name));
     },
     get: (taskId, epoch) => entries.get(attemptName(taskId, epoch)),
     list: () => [...entries.values()],

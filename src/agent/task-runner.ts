@@ -3,12 +3,13 @@ import { basename } from 'node:path';
 import { assetsOf, engineInputs } from '../bundle/engine-inputs.ts';
 import type { EngineSettings, Progress, RenderRequest, RenderResult } from '../engines/engine.ts';
 import type { EngineHosts } from '../engines/host-pool.ts';
+import { deadline } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { ClaimAnswer, RemoteFile } from '../protocol/agent.ts';
 import type { ActiveTask } from './active-task.ts';
 import type { CachedEntry, ContentCache } from './content-cache.ts';
-import { type Delivered, type DeliveryOptions, deliver, fileDigest } from './delivery.ts';
-import { keepFullLogs } from './full-log.ts';
+import { type Delivered, type DeliveryOptions, deliver } from './delivery.ts';
+import type { keepFullLogs } from './full-log.ts';
 import { createLogShipper, type LogShipper } from './log-shipper.ts';
 import type { OutboxEntry, OutputEntry } from './outbox.ts';
 import { createPreviewSender } from './preview-sender.ts';
@@ -23,6 +24,7 @@ export interface TaskRunnerOptions extends Omit<DeliveryOptions, 'isFresh'> {
   readonly templates: TemplateCache;
   readonly workspaces: Workspaces;
   readonly engineSettings: () => EngineSettings;
+  readonly keepLogs: typeof keepFullLogs;
 }
 
 /** How an attempt ended here; `kept`: the agent stops, the report waits in the outbox. */
@@ -62,7 +64,7 @@ export async function runTask(
     }
     await outbox.put(entry);
     task.isDelivering = true;
-    await keepFullLogs(workspaces.pathOf(taskId, epoch), task, {
+    await options.keepLogs(workspaces.pathOf(taskId, epoch), task, {
       ...options,
       say: (line) => logs.add('agent', line),
     });
@@ -92,16 +94,13 @@ export async function finish(entry: OutboxEntry, task: ActiveTask, options: Deli
 }
 
 /** Hands the lease back at a shutdown; everything else that stops a task leaves nothing to say. */
-async function giveUp(task: ActiveTask, { api, logger, letGo }: TaskRunnerOptions): Promise<Ended> {
+async function giveUp(task: ActiveTask, { api, clock, logger, letGo }: TaskRunnerOptions): Promise<Ended> {
   const { taskId, epoch, stopped } = task;
   if (stopped !== 'shutdown') return stopped ?? 'cancelled';
   await letGo(task);
+  using late = deadline(RELEASE_TIMEOUT_MS, clock);
   try {
-    await api.release(
-      taskId,
-      { epoch, reason: 'the agent shuts down' },
-      AbortSignal.timeout(RELEASE_TIMEOUT_MS),
-    );
+    await api.release(taskId, { epoch, reason: 'the agent shuts down' }, late.signal);
   } catch (error) {
     // The lease runs out by itself.
     logger.warn('task.not-released', { taskId, epoch, error });
@@ -163,7 +162,7 @@ async function makeOutput(
       'agent',
       `rendered ${result.frames} frames in ${renderMs} ms: ${result.sizeBytes} bytes, ${result.codec}`,
     );
-    return await entryOf(task, workspace, result, { renderMs, startedAt });
+    return await entryOf(task, workspace, result, { renderMs, startedAt }, options);
   } finally {
     files[Symbol.dispose]();
   }
@@ -201,9 +200,10 @@ async function entryOf(
   workspace: string,
   made: RenderResult,
   times: { renderMs: number; startedAt: number },
+  { digestOf }: TaskRunnerOptions,
 ): Promise<OutputEntry> {
   const { taskId, epoch } = task;
-  const sha256 = await fileDigest(made.path);
+  const sha256 = await digestOf(made.path);
   if (sha256 === '')
     throw new FlatrenderError('OUTPUT_INVALID', `the rendered file ${made.path} cannot be read`);
   const { frames, durationMs, width, height, codec, sizeBytes } = made;

@@ -128,7 +128,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   };
 }
 
-interface Parts {
+/** What a control plane is made of besides its own parts. */
+export interface ControlParts {
   readonly config: ControlConfig;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -138,7 +139,9 @@ interface Parts {
   readonly mesh: () => Promise<Mesh | null>;
 }
 
-function assemble({ config, logger, clock, farmSecret, store, objects, mesh }: Parts): Control {
+/** Wires the parts of a control plane together. Nothing is read, listens or ticks yet; a simulation starts it from here. */
+export function assemble(parts: ControlParts): Control {
+  const { config, logger, clock, farmSecret, store, objects, mesh } = parts;
   const { maxFailures, maxLosses, blockAfter, quarantineAfter } = config.retries;
   const policy: RetryPolicy = { maxFailures, maxLosses, blockAfter, quarantineAfter };
   const registry: Registry = new Registry({

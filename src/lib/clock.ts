@@ -24,6 +24,15 @@ export const systemClock: Clock = {
   },
 };
 
+/** A signal that aborts after `ms` on this clock, unless it is disposed of before. */
+export function deadline(ms: number, clock: Clock): Disposable & { readonly signal: AbortSignal } {
+  const controller = new AbortController();
+  const cancel = clock.after(ms, () =>
+    controller.abort(new DOMException(`not within ${ms} ms`, 'TimeoutError')),
+  );
+  return { signal: controller.signal, [Symbol.dispose]: cancel };
+}
+
 /** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
 export function sleep(ms: number, clock: Clock, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

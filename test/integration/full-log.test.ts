@@ -31,6 +31,7 @@ test('the complete log of an attempt is kept with its outputs, and read back who
     const options = {
       api: createAgentApi(http),
       transfers,
+      clock: systemClock,
       logger: createLogger({ level: 'silent' }),
       say: (line: string) => void said.push(line),
     };
