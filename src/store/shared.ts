@@ -73,6 +73,11 @@ export interface SharedStore {
   /** Requirements that have queued tasks. */
   listQueued(): Promise<readonly Requirement[]>;
   listReplicas(): Promise<readonly Replica[]>;
+  /**
+   * Keeps a value that all control planes must have in common (key: a name such as `farm-secret`), unless there is one;
+   * returns the one that is kept.
+   */
+  agree(key: string, value: string): Promise<string>;
   /** The latest picture of a task; lost when the database crashes. */
   savePreview(taskId: string, jpeg: Uint8Array, at: number): Promise<void>;
   loadPreview(taskId: string): Promise<Uint8Array | null>;

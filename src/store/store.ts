@@ -396,7 +396,10 @@ export interface Store {
   readonly shared: SharedStore | null;
   /** From memory: never scans. May be seconds old when several control planes share it. */
   stats(): StoreStats;
-  /** Why nothing can be written until a restart; null while all is well. */
+  /**
+   * Why nothing can be written: until a restart, or (UNAVAILABLE) until the database can be reached again, which needs none.
+   * null while all is well. From memory.
+   */
   failure(): FlatrenderError | null;
   /** Writes what is still behind and closes. */
   close(): Promise<void>;
