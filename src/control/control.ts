@@ -23,6 +23,7 @@ import { FinishedUploads } from './finished-uploads.ts';
 import { Leases } from './leases.ts';
 import { Metrics } from './metrics.ts';
 import { NodeAuth } from './node-auth.ts';
+import { observeObjects, observeStore } from './observed.ts';
 import { meshFinder } from './open-mesh.ts';
 import { Previews } from './previews.ts';
 import { RecentObjects } from './recent-objects.ts';
@@ -141,7 +142,10 @@ export interface ControlParts {
 
 /** Wires the parts of a control plane together. Nothing is read, listens or ticks yet; a simulation starts it from here. */
 export function assemble(parts: ControlParts): Control {
-  const { config, logger, clock, farmSecret, store, objects, mesh } = parts;
+  const { config, logger, clock, farmSecret, mesh } = parts;
+  const metrics = new Metrics();
+  const store = observeStore(parts.store, metrics);
+  const objects = observeObjects(parts.objects, metrics);
   const { maxFailures, maxLosses, blockAfter, quarantineAfter } = config.retries;
   const policy: RetryPolicy = { maxFailures, maxLosses, blockAfter, quarantineAfter };
   const registry: Registry = new Registry({
@@ -161,7 +165,10 @@ export function assemble(parts: ControlParts): Control {
     clock,
     config,
     logger,
-    onExpired: (change) => afterChange(control, change),
+    onExpired: (change) => {
+      metrics.lease('expired');
+      afterChange(control, change);
+    },
   });
   const dispatcher = new Dispatcher({
     store,
@@ -175,8 +182,8 @@ export function assemble(parts: ControlParts): Control {
     },
   });
   const events = new Events({ clock, maxClients: config.limits.eventClients });
-  const metrics = new Metrics();
-  metrics.watch({ store, registry, leases, dispatcher, events });
+  const version = packageVersion();
+  metrics.watch({ store, registry, leases, dispatcher, events, version, now: () => clock.now() });
   // Half of what nodes are told: a preview that comes a little early is no reason to refuse it.
   const minIntervalMs = (config.agents.previewSeconds * 1000) / 2;
   const { allowPrivate, timeoutSeconds } = config.webhooks;
@@ -201,7 +208,7 @@ export function assemble(parts: ControlParts): Control {
     enrolment: new Enrolment({ store, registry, clock, logger, farmSecret, farm: config.farm.name, mesh }),
     metrics,
     webhooks: new Webhooks({ farmSecret, allowPrivate, timeoutMs: timeoutSeconds * 1000, clock, logger }),
-    version: packageVersion(),
+    version,
     startedAt: clock.now(),
   };
   return control;

@@ -1,6 +1,8 @@
 /** What follows from a change in the store: leases, waiters, events, webhooks, metrics. */
+import { chooseEngine } from '../jobs/requirements.ts';
 import type { JobRecord, JobWithTask, ReportOutcome, TaskChange, TaskRecord } from '../store/store.ts';
 import type { Control } from './context.ts';
+import type { NodeEntry } from './registry.ts';
 import { jobView, nodeView } from './views.ts';
 
 /** A report of a node was accepted (or had been before). */
@@ -18,6 +20,18 @@ export function afterReport(
   if (outcome.repeated) return;
   control.metrics.attemptEnded(kind);
   afterChange(control, outcome);
+}
+
+/** Counts a render that was accepted; `renderMs` is what the node says of its engine. */
+export function rendered(
+  { metrics, clock }: Control,
+  { facts }: NodeEntry,
+  { task, job }: ReportOutcome,
+  renderMs: number,
+): void {
+  const engine = (facts && chooseEngine(task.requirement, facts)) ?? 'unknown';
+  const allMs = clock.now() - (task.startedAt ?? clock.now());
+  metrics.rendered({ template: job.template, engine }, renderMs, allMs - renderMs);
 }
 
 /** A task and with it its job changed. */
@@ -105,6 +119,7 @@ export function nodeChanged(control: Control, nodeId: string): void {
 }
 
 function jobEndedNow(control: Control, job: JobRecord): void {
+  control.metrics.jobEnded(job.state);
   control.logger.debug('job.ended', { jobId: job.id, state: job.state });
   const { webhook } = job;
   if (webhook === null) return;

@@ -64,6 +64,12 @@ test('health and metrics tell how much there is to do', async () => {
     'flatrender_jobs_submitted_total 2',
     'flatrender_claims_total{result="task"} 1',
     'flatrender_attempts_finished_total{outcome="succeeded"} 1',
+    'flatrender_jobs_ended_total{state="succeeded"} 1',
+    'flatrender_render_seconds_count{template="mock-template",engine="mock"} 1',
+    'flatrender_overhead_seconds_count{template="mock-template",engine="mock"} 1',
+    'flatrender_queue_wait_seconds_count{template="mock-template",engine="mock"} 1',
+    'flatrender_store_seconds_count{operation="submit"} 2',
+    'flatrender_nodes_online 1',
   ]) {
     assert.ok(metrics.includes(`\n${line}\n`), `${line} is not in\n${metrics}`);
   }

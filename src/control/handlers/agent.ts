@@ -24,7 +24,7 @@ import type { AssetRef } from '../../protocol/jobs.ts';
 import type { Fence, JobWithTask, ReportOutcome } from '../../store/store.ts';
 import { baseUrlFor } from '../base-url.ts';
 import type { Control } from '../context.ts';
-import { afterReport, jobChanged, jobProgressed, nodeChanged } from '../effects.ts';
+import { afterReport, jobChanged, jobProgressed, nodeChanged, rendered } from '../effects.ts';
 import { requireLease } from '../lease-check.ts';
 import type { NodeEntry } from '../registry.ts';
 import type { Routes } from '../route.ts';
@@ -115,7 +115,7 @@ function reportRoutes(routes: Routes, control: Control): void {
       const fence: Fence = { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id };
       await checkOutput(control, fence, body.result);
       const outcome = await store.complete(fence, body.result, policy, clock.now());
-      if (!outcome.repeated) control.metrics.rendered(outcome.job.template, body.result.renderMs);
+      if (!outcome.repeated) rendered(control, node.entry, outcome, body.result.renderMs);
       afterReport(control, outcome, 'succeeded');
       return reportAnswer(outcome);
     },
@@ -127,8 +127,10 @@ function reportRoutes(routes: Routes, control: Control): void {
       const fence: Fence = { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id };
       const outcome = await store.fail(fence, body.error, policy, clock.now());
       const { code, message } = body.error;
-      if (!outcome.repeated)
+      if (!outcome.repeated) {
         control.logger.warn('task.failed', { ...fence, code, message, state: outcome.task.state });
+        control.metrics.attemptFailed(code, outcome.task.state === 'queued');
+      }
       afterReport(control, outcome, 'failed');
       return reportAnswer(outcome);
     },
@@ -194,9 +196,11 @@ async function heartbeat(
   entry: NodeEntry,
   body: HeartbeatRequest,
 ): Promise<HeartbeatAnswer> {
-  const { registry, leases, clock } = control;
+  const { registry, leases, clock, metrics } = control;
   registry.touch(entry, body.system);
   const outcome = await leases.beat(entry.id, body.leases);
+  metrics.lease('reattached', outcome.reattached.length);
+  metrics.lease('refused', outcome.lost.length);
   for (const lease of outcome.moved) jobProgressed(control, jobIdOf(lease.taskId));
   for (const task of outcome.reattached) jobChanged(control, task.jobId);
   if (body.system !== null || outcome.moved.length > 0) nodeChanged(control, entry.id);
@@ -221,7 +225,6 @@ async function claimAnswer(
   const now = clock.now();
   const leaseUntil = task.leaseUntil ?? now + leases.leaseMs;
   leases.hold(task, entry.id, leaseUntil);
-  if (task.epoch === 1) metrics.waited(now - Math.max(job.createdAt, job.runAt ?? 0));
   jobChanged(control, job.id);
   nodeChanged(control, entry.id);
   const engine = entry.facts && chooseEngine(task.requirement, entry.facts);
@@ -231,6 +234,8 @@ async function claimAnswer(
     afterReport(control, await control.store.release(fence, 'the node lost the engine', now), 'interrupted');
     throw new FlatrenderError('UNAVAILABLE', `node "${entry.id}" has no engine for ${task.id} any more`);
   }
+  if (task.epoch === 1)
+    metrics.waited({ template: job.template, engine }, now - Math.max(job.createdAt, job.runAt ?? 0));
   const sign = { ttlSeconds: config.objects.presignTtlSeconds, baseUrl };
   return {
     task: {
