@@ -25,8 +25,8 @@ export class ActiveTask {
   fps: number | null = null;
   /** The output is made and waits to be delivered: being cut off does not end it any more. */
   isDelivering = false;
-  /** Called when the phase changes. */
-  onPhase: (() => void) | undefined;
+  /** Called when the phase has changed. */
+  readonly onPhase = new Set<() => void>();
   #stopped: StopCause | null = null;
   readonly #controller = new AbortController();
 
@@ -59,7 +59,7 @@ export class ActiveTask {
   enter(phase: TaskPhase): void {
     if (this.phase === phase) return;
     this.phase = phase;
-    this.onPhase?.();
+    for (const listener of this.onPhase) listener();
   }
 
   /** What the next heartbeat says of it. */

@@ -9,6 +9,7 @@ import { createEngineHosts, type EngineHosts } from '../engines/host-pool.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
+import { noTracing, startTracing, type Tracing } from '../lib/tracing.ts';
 import type { RegisterRequest } from '../protocol/agent.ts';
 import type { EngineInfo } from '../protocol/nodes.ts';
 import { capabilitiesOf, hostIpTowards } from './capabilities.ts';
@@ -123,8 +124,11 @@ async function run(
     signal: ending.signal,
     describe: () => describe(config, version, engines, system),
   });
+  const tracing = await openTracing(options, logger);
+  stack.defer(() => tracing.close());
   const board: TaskBoard = new TaskBoard({
     ...state,
+    tracing,
     config,
     api,
     transfers,
@@ -175,6 +179,12 @@ async function openState({ config, freeBytes }: AgentOptions, clock: Clock, logg
   ]);
   if (leftovers > 0) logger.info('workspace.cleaned', { leftovers });
   return { workspaces, outbox, system, cache, journal };
+}
+
+function openTracing({ config, version }: AgentOptions, logger: Logger): Promise<Tracing> {
+  const { tracingEndpoint: endpoint, nodeId: instance } = config;
+  if (endpoint === null) return Promise.resolve(noTracing);
+  return startTracing({ endpoint, service: 'flatrender-agent', instance, version, logger });
 }
 
 async function describe(

@@ -50,6 +50,7 @@ export class LeaseKeeper {
   #isDraining = false;
   #sentSystem: SystemInfo | null = null;
   readonly #end = new AbortController();
+  readonly #onPhase = (): void => this.#nudge();
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options;
@@ -94,12 +95,12 @@ export class LeaseKeeper {
     const older = this.#tasks.get(task.taskId);
     if (older && older.epoch !== task.epoch) older.stop('lost');
     this.#tasks.set(task.taskId, task);
-    task.onPhase = () => this.#nudge();
+    task.onPhase.add(this.#onPhase);
   }
 
   remove(task: ActiveTask): void {
     if (this.#tasks.get(task.taskId) === task) this.#tasks.delete(task.taskId);
-    task.onPhase = undefined;
+    task.onPhase.delete(this.#onPhase);
   }
 
   /**

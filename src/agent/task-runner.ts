@@ -5,8 +5,10 @@ import type { EngineSettings, Progress, RenderRequest, RenderResult } from '../e
 import type { EngineHosts } from '../engines/host-pool.ts';
 import { deadline } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
+import { noTracing, type Tracing } from '../lib/tracing.ts';
 import type { ClaimAnswer, RemoteFile } from '../protocol/agent.ts';
 import type { ActiveTask } from './active-task.ts';
+import { traceAttempt } from './attempt-trace.ts';
 import type { CachedEntry, ContentCache } from './content-cache.ts';
 import { type Delivered, type DeliveryOptions, deliver } from './delivery.ts';
 import type { keepFullLogs } from './full-log.ts';
@@ -24,6 +26,8 @@ export interface TaskRunnerOptions extends Omit<DeliveryOptions, 'isFresh'> {
   readonly templates: TemplateCache;
   readonly workspaces: Workspaces;
   readonly engineSettings: () => EngineSettings;
+  /** Default: none. */
+  readonly tracing?: Tracing | undefined;
   readonly keepLogs: typeof keepFullLogs;
 }
 
@@ -45,6 +49,12 @@ export async function runTask(
   const { taskId, epoch } = task;
   const startedAt = clock.now();
   const logs = createLogShipper({ api: options.api, task, clock, logger });
+  const endTrace = traceAttempt(claim, task, {
+    tracing: options.tracing ?? noTracing,
+    clock,
+    nodeId: options.nodeId,
+  });
+  let failure: string | undefined;
   logger.info('task.started', { taskId, epoch, template: claim.task.template, engine: claim.task.engine });
   let ended: Ended = 'kept';
   let lastLogs: Promise<void> | undefined;
@@ -59,6 +69,7 @@ export async function runTask(
       }
       logger.warn('task.failed', { taskId, epoch, error });
       const taskError = taskErrorOf(error);
+      failure = `${taskError.code}: ${taskError.message}`;
       logs.add('agent', `failed: ${taskError.code}: ${taskError.message}`);
       entry = { kind: 'fail', taskId, epoch, error: taskError };
     }
@@ -73,6 +84,7 @@ export async function runTask(
     ended = await finish(entry, task, { ...options, isFresh: true });
     return ended;
   } finally {
+    endTrace(ended, failure);
     await lastLogs;
     logs.close();
     if (outbox.get(taskId, epoch)?.kind !== 'output')

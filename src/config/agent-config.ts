@@ -108,6 +108,14 @@ export const AGENT_KEYS = {
     fallback: 'info',
     description: 'least severe lines that are logged',
   },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    schema: z.union(
+      [z.literal(''), z.url({ protocol: /^https?$/ })],
+      'the address of an OpenTelemetry collector, such as http://10.66.0.1:4318',
+    ),
+    fallback: '',
+    description: 'OpenTelemetry collector (OTLP over HTTP) that gets traces of the jobs; empty: none',
+  },
 } as const satisfies Record<string, Key>;
 
 export type AgentKey = keyof typeof AGENT_KEYS;
@@ -135,6 +143,8 @@ export interface AgentConfig {
   readonly ffmpegPath: string;
   readonly encoderThreads: number;
   readonly logLevel: LogLevel;
+  /** null: no traces. */
+  readonly tracingEndpoint: string | null;
 }
 
 export interface LoadedAgentConfig {
@@ -188,6 +198,7 @@ export function loadAgentConfig(options: {
     ffmpegPath: read('FFMPEG_PATH'),
     encoderThreads: read('ENCODER_THREADS'),
     logLevel: read('LOG_LEVEL') as LogLevel,
+    tracingEndpoint: read('OTEL_EXPORTER_OTLP_ENDPOINT') || null,
   };
   return { config, file: path, warnings: file ? [...unknownKeys(file), ...openToOthers(file)] : [] };
 }

@@ -93,6 +93,16 @@ const Mesh = z.strictObject({
   socket: z.string().min(1).default('/run/flatrender/mesh.sock'),
 });
 
+const Tracing = z.strictObject({
+  endpoint: z
+    .url({
+      protocol: /^https?$/,
+      error: 'the address of an OpenTelemetry collector, such as http://127.0.0.1:4318',
+    })
+    .nullable()
+    .default(null),
+});
+
 /** flatrender.yaml; every option has a default, an unknown one is refused. */
 export const ControlConfigSchema = z
   .strictObject({
@@ -110,6 +120,7 @@ export const ControlConfigSchema = z
     limits: Limits.prefault({}),
     webhooks: Webhooks.prefault({}),
     mesh: Mesh.prefault({}),
+    tracing: Tracing.prefault({}),
   })
   .superRefine(({ leases }, context) => {
     // Out of order, a node would lose its work before anybody notices that it is late, or never be called offline.

@@ -2,6 +2,7 @@
 import type { ControlConfig } from '../config/control-config.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { Tracing } from '../lib/tracing.ts';
 import type { ObjectGrant, VerifyObjectUrl } from '../objects/fs.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
@@ -42,6 +43,7 @@ export interface Control {
   readonly enrolment: Enrolment;
   readonly metrics: Metrics;
   readonly webhooks: Webhooks;
+  readonly tracing: Tracing;
   readonly version: string;
   readonly startedAt: number;
 }

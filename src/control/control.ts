@@ -1,6 +1,7 @@
 /** Puts a control plane together, and takes it apart again. */
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { type ControlConfig, resolveInHome } from '../config/control-config.ts';
 import { loadFarmSecret } from '../config/home.ts';
@@ -8,6 +9,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { packageVersion } from '../lib/paths.ts';
+import { noTracing, startTracing, type Tracing } from '../lib/tracing.ts';
 import type { Mesh } from '../mesh/mesh.ts';
 import { createFsObjectStore } from '../objects/fs.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
@@ -77,7 +79,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   undo.defer(() => objects.close());
   const given = options.mesh;
   const mesh = given === undefined ? meshFinder(config, logger) : () => Promise.resolve(given);
-  const control = assemble({ config, logger, clock, farmSecret, store, objects, mesh });
+  const tracing = await openTracing(config, logger);
+  undo.defer(() => tracing.close());
+  const control = assemble({ config, logger, clock, farmSecret, store, objects, mesh, tracing });
   undo.defer(() => {
     control.dispatcher.close();
     control.events.close();
@@ -138,6 +142,8 @@ export interface ControlParts {
   readonly store: Store;
   readonly objects: Awaited<ReturnType<typeof createFsObjectStore>>;
   readonly mesh: () => Promise<Mesh | null>;
+  /** Default: none. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** Wires the parts of a control plane together. Nothing is read, listens or ticks yet; a simulation starts it from here. */
@@ -208,10 +214,23 @@ export function assemble(parts: ControlParts): Control {
     enrolment: new Enrolment({ store, registry, clock, logger, farmSecret, farm: config.farm.name, mesh }),
     metrics,
     webhooks: new Webhooks({ farmSecret, allowPrivate, timeoutMs: timeoutSeconds * 1000, clock, logger }),
+    tracing: parts.tracing ?? noTracing,
     version,
     startedAt: clock.now(),
   };
   return control;
+}
+
+function openTracing({ tracing: { endpoint } }: ControlConfig, logger: Logger): Promise<Tracing> {
+  if (endpoint === null) return Promise.resolve(noTracing);
+  const instance = hostname();
+  return startTracing({
+    endpoint,
+    service: 'flatrender-control',
+    instance,
+    version: packageVersion(),
+    logger,
+  });
 }
 
 /** Opens the store that a configuration names. */

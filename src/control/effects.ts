@@ -2,6 +2,7 @@
 import { chooseEngine } from '../jobs/requirements.ts';
 import type { JobRecord, JobWithTask, ReportOutcome, TaskChange, TaskRecord } from '../store/store.ts';
 import type { Control } from './context.ts';
+import { traceJob } from './job-trace.ts';
 import type { NodeEntry } from './registry.ts';
 import { jobView, nodeView } from './views.ts';
 
@@ -121,6 +122,7 @@ export function nodeChanged(control: Control, nodeId: string): void {
 function jobEndedNow(control: Control, job: JobRecord): void {
   control.metrics.jobEnded(job.state);
   control.logger.debug('job.ended', { jobId: job.id, state: job.state });
+  if (control.tracing.isOn) void traceJob(control, job.id);
   const { webhook } = job;
   if (webhook === null) return;
   void control.store.getJob(job.id).then(

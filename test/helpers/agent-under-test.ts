@@ -117,6 +117,7 @@ export function testConfig(
     ffmpegPath: '',
     encoderThreads: 1,
     logLevel: 'debug',
+    tracingEndpoint: null,
     ...changes,
   };
 }

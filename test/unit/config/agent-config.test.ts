@@ -78,6 +78,7 @@ test('two keys are enough; everything else has the documented default', (t) => {
     ffmpegPath: '',
     encoderThreads: 0,
     logLevel: 'info',
+    tracingEndpoint: null,
   });
 });
 
