@@ -63,6 +63,8 @@ export const ERROR_CODES = {
   NODE_NOT_FOUND: missing,
   NODE_EXISTS: conflict,
   TOKEN_NOT_FOUND: missing,
+  // webhooks
+  DELIVERY_NOT_FOUND: missing,
   // joining a farm
   INVITATION_INVALID: usage,
   INVITATION_EXPIRED: denied,

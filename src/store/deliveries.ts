@@ -10,8 +10,10 @@ export interface NewDelivery {
   /** null: a test. */
   readonly jobId: string | null;
   readonly url: string;
+  /** What is sent; null until the first try makes it from the job. */
+  readonly body: string | null;
   readonly createdAt: number;
-  /** Not before; epoch ms. */
+  /** Not before; epoch ms. Of one that is under way: when it would be tried again if nobody settled it. */
   readonly dueAt: number;
 }
 
@@ -34,6 +36,13 @@ export interface DeliveryOutcome {
   readonly error: string | null;
   /** Of a `waiting` one: the next try. */
   readonly dueAt: number | null;
+  /** What was sent: every further try, and a replay, sends the same. null: keeps what is there. */
+  readonly body: string | null;
+}
+
+/** Host and port that a delivery goes to: what is limited, and kept out, per receiver. */
+export function deliveryHost(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : '';
 }
 
 /**
@@ -41,19 +50,24 @@ export interface DeliveryOutcome {
  * webhook in the transaction that ends the job, so no crash loses it.
  */
 export interface DeliveryStore {
+  /** The same id again: the one that is there. */
   addDelivery(delivery: NewDelivery): Promise<DeliveryRecord>;
-  /** Waiting ones that are due, oldest first; nobody else gets them before `hiddenUntil`. Also when the next is due. */
+  /**
+   * Waiting ones that are due, the longest due first; nobody gets them again before `hiddenUntil`, which is their `dueAt`
+   * now. None of these hosts ({@link deliveryHost}). `nextAt`: when the next of any host is due.
+   */
   takeDeliveries(
     now: number,
     hiddenUntil: number,
     limit: number,
+    exceptHosts?: readonly string[],
   ): Promise<{ readonly deliveries: readonly DeliveryRecord[]; readonly nextAt: number | null }>;
-  /** DELIVERY_NOT_FOUND. */
+  /** Counts a try. One that is not `waiting` (any more) stays as it is. DELIVERY_NOT_FOUND. */
   settleDelivery(id: string, outcome: DeliveryOutcome): Promise<DeliveryRecord>;
   /** Due again at once, whatever its state, its tries counted anew. DELIVERY_NOT_FOUND. */
   replayDelivery(id: string, now: number): Promise<DeliveryRecord>;
   getDelivery(id: string): Promise<DeliveryRecord | null>;
-  /** Newest first. */
+  /** Newest first: by `createdAt`, then by id. */
   listDeliveries(filter: {
     readonly state?: DeliveryState | undefined;
     readonly jobId?: string | undefined;

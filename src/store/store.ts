@@ -22,6 +22,9 @@ import type {
 import type { Role } from '../protocol/names.ts';
 import type { Capabilities, NodeIntent } from '../protocol/nodes.ts';
 import type { TokenRole } from '../protocol/tokens.ts';
+import type { AuditStore } from './audit.ts';
+import type { DeliveryStore } from './deliveries.ts';
+import type { SettingStore } from './settings.ts';
 import type { SharedStore } from './shared.ts';
 
 export interface NewTask {
@@ -248,7 +251,7 @@ export interface QueueAge {
   readonly since: number;
 }
 
-export interface Store {
+export interface Store extends DeliveryStore, AuditStore, SettingStore {
   // jobs ---------------------------------------------------------------------------------------------------------
   /**
    * Stores jobs with their tasks, all or none. With an idempotency key that was used before: the jobs of that first

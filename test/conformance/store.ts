@@ -1,4 +1,6 @@
 import { suite } from 'node:test';
+import { auditTests } from './store-audit.ts';
+import { deliveryTests } from './store-deliveries.ts';
 import { farmTests } from './store-farm.ts';
 import { invitationTests } from './store-invitations.ts';
 import { jobTests } from './store-jobs.ts';
@@ -13,6 +15,8 @@ export function storeSuite(name: string, open: () => Promise<OpenStore>): void {
     leaseTests(open);
     farmTests(open);
     invitationTests(open);
+    deliveryTests(open);
+    auditTests(open);
     modelTests(open);
   });
 }

@@ -4,7 +4,12 @@ import { requirementKey } from '../../src/jobs/requirements.ts';
 import { FlatrenderError } from '../../src/lib/errors.ts';
 import { JobState, TaskState } from '../../src/protocol/jobs.ts';
 import type { AuditEntry, NewAuditEntry } from '../../src/store/audit.ts';
-import type { DeliveryOutcome, DeliveryRecord, NewDelivery } from '../../src/store/deliveries.ts';
+import {
+  type DeliveryOutcome,
+  type DeliveryRecord,
+  deliveryHost,
+  type NewDelivery,
+} from '../../src/store/deliveries.ts';
 import type { NodeMark } from '../../src/store/shared.ts';
 import type {
   InvitationRecord,
@@ -30,11 +35,19 @@ export class MemoryStore extends MemoryJobs {
   readonly invitations = new Map<string, InvitationRecord>();
   readonly deliveries = new Map<string, DeliveryRecord>();
   readonly audit: AuditEntry[] = [];
+  readonly settings = new Map<string, string>();
+  #auditSeq = 0;
   readonly previews = new Map<string, Uint8Array>();
 
   protected override ended({ id, webhook, endedAt }: JobRecord): void {
     if (webhook === null || endedAt === null) return;
-    const delivery = { id: `job.ended.${id}.${endedAt}`, type: 'job.ended', jobId: id, url: webhook };
+    const delivery = {
+      id: `job.ended.${id}.${endedAt}`,
+      type: 'job.ended',
+      jobId: id,
+      url: webhook,
+      body: null,
+    };
     this.addDelivery({ ...delivery, createdAt: endedAt, dueAt: endedAt });
   }
 
@@ -375,20 +388,24 @@ export class MemoryStore extends MemoryJobs {
   #delivery(id: string): DeliveryRecord {
     const delivery = this.deliveries.get(id);
     if (delivery) return delivery;
-    throw new FlatrenderError('DELIVERY_NOT_FOUND' as 'JOB_NOT_FOUND', `there is no delivery ${id}`);
+    throw new FlatrenderError('DELIVERY_NOT_FOUND', `there is no delivery ${id}`);
   }
 
-  takeDeliveries(now: number, hiddenUntil: number, limit: number) {
+  takeDeliveries(now: number, hiddenUntil: number, limit: number, exceptHosts: readonly string[] = []) {
     const waiting = [...this.deliveries.values()].filter(({ state }) => state === 'waiting');
     waiting.sort((a, b) => a.dueAt - b.dueAt || a.createdAt - b.createdAt);
-    const deliveries = waiting.filter(({ dueAt }) => dueAt <= now).slice(0, limit);
-    for (const delivery of deliveries) this.deliveries.set(delivery.id, { ...delivery, dueAt: hiddenUntil });
+    const deliveries = waiting
+      .filter(({ dueAt, url }) => dueAt <= now && !exceptHosts.includes(deliveryHost(url)))
+      .slice(0, limit)
+      .map((delivery) => ({ ...delivery, dueAt: hiddenUntil }));
+    for (const delivery of deliveries) this.deliveries.set(delivery.id, delivery);
     const rest = waiting.map(({ id }) => this.#delivery(id).dueAt);
     return { deliveries, nextAt: rest.length > 0 ? Math.min(...rest) : null };
   }
 
-  settleDelivery(id: string, { state, at, status, error, dueAt }: DeliveryOutcome): DeliveryRecord {
+  settleDelivery(id: string, { state, at, status, error, dueAt, body }: DeliveryOutcome): DeliveryRecord {
     const old = this.#delivery(id);
+    if (old.state !== 'waiting') return old;
     const record: DeliveryRecord = {
       ...old,
       state,
@@ -397,6 +414,7 @@ export class MemoryStore extends MemoryJobs {
       lastStatus: status,
       lastError: error,
       dueAt: dueAt ?? old.dueAt,
+      body: body ?? old.body,
       endedAt: state === 'waiting' ? null : at,
     };
     this.deliveries.set(id, record);
@@ -431,7 +449,7 @@ export class MemoryStore extends MemoryJobs {
           (filter.state === undefined || state === filter.state) &&
           (filter.jobId === undefined || jobId === filter.jobId),
       )
-      .reverse()
+      .sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1))
       .slice(0, filter.limit);
   }
 
@@ -445,7 +463,8 @@ export class MemoryStore extends MemoryJobs {
 
   // audit
   appendAudit(entry: NewAuditEntry): void {
-    this.audit.push({ ...entry, seq: (this.audit.at(-1)?.seq ?? 0) + 1 });
+    this.#auditSeq += 1;
+    this.audit.push({ ...entry, seq: this.#auditSeq });
   }
 
   listAudit(filter: {
@@ -473,6 +492,25 @@ export class MemoryStore extends MemoryJobs {
     const old = this.audit.filter(({ at }) => at < before).slice(0, limit);
     for (const entry of old) this.audit.splice(this.audit.indexOf(entry), 1);
     return old.length;
+  }
+
+  // settings
+  getSetting(key: string): string | null {
+    return this.settings.get(key) ?? null;
+  }
+
+  changeSetting(key: string, change: (value: string | null) => string | null): string | null {
+    const value = change(this.getSetting(key));
+    if (value === null) this.settings.delete(key);
+    else this.settings.set(key, value);
+    return value;
+  }
+
+  listSettings(prefix: string) {
+    return [...this.settings]
+      .filter(([key]) => key.startsWith(prefix))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, value]) => ({ key, value }));
   }
 
   stats(): StoreStats {

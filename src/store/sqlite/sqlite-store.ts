@@ -1,7 +1,9 @@
 import type { Clock } from '../../lib/clock.ts';
 import type { Store } from '../store.ts';
+import { auditMethods } from './audit.ts';
 import type { Context } from './context.ts';
 import { closeDatabase, openDatabase } from './database.ts';
+import { deliveryMethods } from './deliveries.ts';
 import { GroupWriter } from './group-writer.ts';
 import { invitationMethods } from './invitations.ts';
 import { jobMethods } from './jobs.ts';
@@ -10,6 +12,7 @@ import { logMethods } from './logs.ts';
 import { Memory } from './memory.ts';
 import { nodeMethods } from './nodes.ts';
 import { retentionMethods } from './retention.ts';
+import { settingMethods } from './settings.ts';
 import { Sql } from './sql.ts';
 import { toStoreError } from './store-error.ts';
 import { templateMethods } from './templates.ts';
@@ -56,6 +59,9 @@ export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Sto
     ...tokenMethods(context),
     ...logMethods(context),
     ...retentionMethods(context),
+    ...deliveryMethods(context),
+    ...auditMethods(context),
+    ...settingMethods(context),
     shared: null,
     failure: () => writer.failure,
     close() {

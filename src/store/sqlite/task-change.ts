@@ -10,6 +10,7 @@ import {
 import type { TaskError, TaskResult, TaskState } from '../../protocol/jobs.ts';
 import type { AttemptRecord, JobRecord, TaskChange, TaskRecord } from '../store.ts';
 import type { Context } from './context.ts';
+import { deliverEnd } from './deliveries.ts';
 import { type FoundTask, findAttempt } from './find.ts';
 import { json, jsonText, type StoredJob, type StoredTask } from './rows.ts';
 
@@ -239,6 +240,7 @@ export function updateJob(
   );
   if (state !== old.state) memory.countJob(old.state, state);
   if (isOver !== wasOver) memory.bundles.count(memory.bundles.get(job.bundleId), 0, isOver ? -1 : 1);
+  if (isOver && !wasOver) deliverEnd(context, record);
   return { record, ended: isOver && !wasOver };
 }
 

@@ -1,0 +1,71 @@
+import type { AuditEntry, AuditStore } from '../audit.ts';
+import { CHUNK, type Context } from './context.ts';
+import { json, text } from './rows.ts';
+import type { Row } from './sql.ts';
+
+export function auditMethods({ sql, writer }: Context): AuditStore {
+  return {
+    appendAudit: (entry) =>
+      writer.write(() => {
+        sql.run(
+          'insert into audit (at, actor, action, subject, outcome, "from", details) values (?, ?, ?, ?, ?, ?, ?)',
+          entry.at,
+          entry.actor,
+          entry.action,
+          entry.subject,
+          entry.outcome,
+          entry.from,
+          JSON.stringify(entry.details),
+        );
+      }),
+
+    async listAudit({ before, since, actor, action, subject, limit }) {
+      const conditions = Object.entries({
+        'seq < ?': before,
+        'at >= ?': since,
+        'actor = ?': actor,
+        'action = ?': action,
+        'subject = ?': subject,
+      }).flatMap(([text, value]) => (value === undefined ? [] : [{ text, value }]));
+      const where =
+        conditions.length === 0 ? '' : `where ${conditions.map((each) => each.text).join(' and ')}`;
+      return sql
+        .all(
+          `select * from audit ${where} order by seq desc limit ?`,
+          ...conditions.map((each) => each.value),
+          limit,
+        )
+        .map(toEntry);
+    },
+
+    async purgeAudit(before, limit) {
+      let purged = 0;
+      while (purged < limit) {
+        const size = Math.min(CHUNK, limit - purged);
+        const count = await writer.write(() =>
+          sql.run(
+            'delete from audit where seq in (select seq from audit where at < ? order by at limit ?)',
+            before,
+            size,
+          ),
+        );
+        purged += count;
+        if (count < size) break;
+      }
+      return purged;
+    },
+  };
+}
+
+function toEntry(row: Row): AuditEntry {
+  return {
+    seq: Number(row.seq),
+    at: Number(row.at),
+    actor: String(row.actor),
+    action: String(row.action),
+    subject: text(row.subject),
+    outcome: String(row.outcome),
+    from: text(row.from),
+    details: json<Record<string, unknown>>(row.details) ?? {},
+  };
+}
