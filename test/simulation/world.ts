@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../src/lib/clock.ts';
 import { createRandom, type Random } from './random.ts';
+import { nextTurn } from './sandbox.ts';
 
 interface Event {
   readonly at: number;
@@ -22,9 +23,6 @@ export interface Violation {
 
 export const START = Date.parse('2026-01-28T10:30:00Z');
 const TRACE_LINES = 20_000;
-
-// Taken before the sandbox replaces it: lets all promises settle, then goes on.
-const { setImmediate: nextTurn } = globalThis;
 
 export class World {
   now = START;
@@ -159,7 +157,7 @@ export class Process {
   /** How far this machine's clock is off, ms. */
   skewMs: number;
   readonly clock: Clock;
-  readonly #onDeath: (() => void)[] = [];
+  readonly #onDeath = new Set<() => void>();
 
   constructor(world: World, id: string, skewMs = 0) {
     this.world = world;
@@ -176,10 +174,10 @@ export class Process {
     return new Promise((resolve) => this.world.after(ms, resolve, this));
   }
 
-  /** Whatever others have to notice of its end. */
-  onDeath(callback: () => void): void {
-    if (this.isAlive) this.#onDeath.push(callback);
-    else callback();
+  /** Whatever others have to notice of its end. Call the result when they need not any more. */
+  onDeath(callback: () => void): () => void {
+    this.#onDeath.add(callback);
+    return () => void this.#onDeath.delete(callback);
   }
 
   /** Ends it between two events: what is in memory is gone, nothing of it goes on. */

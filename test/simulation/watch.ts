@@ -1,0 +1,84 @@
+/** What must go on by itself once everything is healed: looked at every second. */
+import { mayTake, type NodeFacts, type Requirement } from '../../src/jobs/requirements.ts';
+import type { Farm } from './farm.ts';
+import { INVARIANTS } from './oracle.ts';
+
+// A heartbeat, a look at the database every two seconds, and some room.
+const STOP_SECONDS = 15;
+const STARVE_SECONDS = 6;
+const DUE_SECONDS = 5;
+
+/** Counts how long something has been wrong without a break. */
+class Since {
+  readonly #since = new Map<string, number>();
+
+  /** Ids that have been in here for more than `limit` looks in a row. */
+  look(ids: readonly string[], limit: number): string[] {
+    for (const id of this.#since.keys()) if (!ids.includes(id)) this.#since.delete(id);
+    for (const id of ids) this.#since.set(id, (this.#since.get(id) ?? 0) + 1);
+    return ids.filter((id) => (this.#since.get(id) ?? 0) > limit);
+  }
+}
+
+/** Looks every second from now on. */
+export function startWatch(farm: Farm): void {
+  const { world, core, oracle } = farm;
+  const [stale, starving, due] = [new Since(), new Since(), new Since()];
+  const look = (): void => {
+    const wrong = oracle.renders.filter(({ isAborted, taskId, epoch, node }) => {
+      const task = core.getTask(taskId);
+      return !isAborted && (task?.state !== 'running' || task.epoch !== epoch || task.nodeId !== node);
+    });
+    const names = wrong.map(({ node, taskId, epoch }) => `${node} ${taskId} ${epoch}`);
+    for (const name of stale.look(names, STOP_SECONDS)) {
+      const state = core.getTask(name.split(' ')[1] ?? '')?.state;
+      world.violate(
+        state === 'cancelled' ? INVARIANTS.cancel : INVARIANTS.zombie,
+        `${name} goes on for more than ${STOP_SECONDS} s; the task is ${state}`,
+      );
+    }
+    for (const id of starving.look(neglected(farm), STARVE_SECONDS))
+      world.violate(INVARIANTS.starving, `${id} waits for more than ${STARVE_SECONDS} s`);
+    const late = core
+      .listJobs({ limit: 1000, states: ['scheduled'] })
+      .filter(
+        ({ job }) => (job.runAt ?? 0) < Math.min(...farm.replicas.map((each) => world.now + each.skewMs)),
+      );
+    for (const id of due.look(
+      late.map(({ job }) => job.id),
+      DUE_SECONDS,
+    ))
+      world.violate(INVARIANTS.due, `${id} has been due for more than ${DUE_SECONDS} s`);
+    world.after(1000, look);
+  };
+  look();
+}
+
+/** Queued tasks that a node with a free slot may take. */
+function neglected({ core, agents, plan }: Farm): string[] {
+  const available: NodeFacts[] = [];
+  const free: NodeFacts[] = [];
+  for (const { id, running } of agents) {
+    const record = core.getNode(id);
+    if (!record?.capabilities || record.intent !== 'enabled' || record.quarantine) continue;
+    const { blockedTemplates } = record;
+    const facts: NodeFacts = {
+      id,
+      roles: ['render'],
+      engines: { mock: '1' },
+      memoryMb: 8000,
+      vramMb: 0,
+      tags: [],
+      blockedTemplates,
+    };
+    available.push(facts);
+    const { processing, pending } = running?.board?.queue() ?? { processing: plan.slots, pending: 0 };
+    if (processing + pending < plan.slots && !running?.isStopping) free.push(facts);
+  }
+  const isWanted = (requirement: Requirement): boolean =>
+    free.some((facts) => mayTake(requirement, facts, available));
+  return core
+    .queued()
+    .filter(({ requirement }) => isWanted(requirement))
+    .map(({ id, epoch }) => `${id} ${epoch}`);
+}
