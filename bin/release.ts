@@ -2,6 +2,7 @@
 //
 //   flatrender-<version>-windows-x64.zip     flatrender.exe and what belongs beside it
 //   flatrender-<version>-linux-x64.tar.gz    the program with its own Node, packages and encoder; bin/flatrender starts it
+//   flatrender-<version>-sbom.cdx.json       what is in them: packages, versions, licences (CycloneDX)
 //   SHA256SUMS
 import { execFile } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -12,6 +13,7 @@ import { promisify } from 'node:util';
 import { writeTarGz, writeZip } from './archive.ts';
 import { buildWindows } from './build-windows.ts';
 import { writeChecksums } from './checksums.ts';
+import { releaseSbom } from './sbom.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -76,10 +78,10 @@ if (import.meta.main) {
   const directory = join(root, 'dist', 'release');
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true });
-  for (const make of [releaseWindows, releaseLinux]) {
+  for (const make of [releaseWindows, releaseLinux, releaseSbom]) {
     const started = performance.now();
     const archive = await make(directory);
-    const megabytes = Math.round((await stat(archive)).size / 1e6);
+    const megabytes = ((await stat(archive)).size / 1e6).toFixed(1);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     process.stdout.write(`${archive.slice(root.length + 1)}: ${megabytes} MB (${seconds} s)\n`);
   }

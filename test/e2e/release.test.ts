@@ -8,6 +8,7 @@ import { basename, dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { releaseLinux, releaseWindows } from '../../bin/release.ts';
+import { releaseSbom } from '../../bin/sbom.ts';
 import { cliEnv } from '../helpers/cli.ts';
 
 const run = promisify(execFile);
@@ -89,3 +90,27 @@ async function scratch(t: TestContext): Promise<string> {
   t.after(() => rm(directory, { recursive: true, force: true }));
   return directory;
 }
+
+test('the bill of materials names what is in the program, with digests, and nothing that only builds it', {
+  skip: skip ?? (isBuilt ? undefined : 'dist/ is not built'),
+}, async (t) => {
+  const directory = await scratch(t);
+  const once = await readFile(await releaseSbom(directory), 'utf8');
+  assert.equal(await readFile(await releaseSbom(directory), 'utf8'), once);
+  const { bomFormat, components, dependencies } = JSON.parse(once) as {
+    bomFormat: string;
+    components: { name: string; purl: string; licenses?: unknown[]; hashes?: unknown[] }[];
+    dependencies: { ref: string }[];
+  };
+  assert.equal(bomFormat, 'CycloneDX');
+  const names = new Set(components.map(({ name }) => name));
+  for (const name of ['canvaskit-wasm', 'fastify', 'zod', 'node', 'pino', 'undici', 'avvio'])
+    assert.ok(names.has(name), name);
+  for (const name of ['@biomejs/biome', 'rolldown', 'fast-check', '@types/node'])
+    assert.ok(!names.has(name), name);
+  for (const { purl, licenses } of components) {
+    assert.match(purl, /^pkg:npm\/[^@]+@[^@]+$/);
+    assert.match(JSON.stringify(licenses), /"(?:id|expression|name)":"/, `${purl} without a licence`);
+  }
+  assert.equal(dependencies.length, components.length);
+});
