@@ -11,7 +11,7 @@ The header webhook-signature is "v1," and the base64 HMAC-SHA256 of "<webhook-id
     await this.parse(ControlWebhookSecret);
     const [{ controlHome, loadFarmSecret }, { webhookSecret }] = await Promise.all([
       import('../../src/config/home.ts'),
-      import('../../src/control/webhooks.ts'),
+      import('../../src/control/webhook-keys.ts'),
     ]);
     const secret = webhookSecret(loadFarmSecret(controlHome()));
     this.print(secret);

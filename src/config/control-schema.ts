@@ -84,7 +84,8 @@ const Limits = z.strictObject({
 
 const Webhooks = z.strictObject({
   allowPrivate: z.boolean().default(false),
-  timeoutSeconds: seconds(10, 0.1, 60),
+  // The Standard Webhooks specification recommends 15 to 30 s.
+  timeoutSeconds: seconds(15, 0.1, 60),
 });
 
 const Mesh = z.strictObject({

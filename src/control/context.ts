@@ -18,7 +18,7 @@ import type { Previews } from './previews.ts';
 import type { RecentObjects } from './recent-objects.ts';
 import type { Registry } from './registry.ts';
 import type { TemplateCache } from './template-cache.ts';
-import type { Webhooks } from './webhooks.ts';
+import type { WebhookDeliverer } from './webhook-deliverer.ts';
 
 /** The parts of a control plane, passed to every handler. */
 export interface Control {
@@ -42,7 +42,9 @@ export interface Control {
   readonly nodeAuth: NodeAuth;
   readonly enrolment: Enrolment;
   readonly metrics: Metrics;
-  readonly webhooks: Webhooks;
+  readonly webhooks: WebhookDeliverer;
+  /** Every control plane of the farm has the same. */
+  readonly farmSecret: Uint8Array;
   readonly tracing: Tracing;
   readonly version: string;
   readonly startedAt: number;

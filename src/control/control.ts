@@ -33,7 +33,9 @@ import { Registry } from './registry.ts';
 import { createServer } from './server.ts';
 import { TemplateCache } from './template-cache.ts';
 import { startTicks } from './ticks.ts';
-import { Webhooks } from './webhooks.ts';
+import { bodyOf } from './webhook-body.ts';
+import { WebhookDeliverer } from './webhook-deliverer.ts';
+import { type PostWebhook, webhookPoster } from './webhook-post.ts';
 
 export interface ControlOptions {
   /** The state directory: farm.secret must be in it; relative paths of the configuration start there. */
@@ -102,6 +104,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   undo.defer(stopTicks);
   const stopBackground = startBackground(control, ending.signal);
   await control.dispatcher.promote();
+  control.webhooks.poke();
   const running = undo.move();
 
   const url = localUrl(config, (app.server.address() as AddressInfo).port);
@@ -142,6 +145,8 @@ export interface ControlParts {
   readonly store: Store;
   readonly objects: Awaited<ReturnType<typeof createFsObjectStore>>;
   readonly mesh: () => Promise<Mesh | null>;
+  /** How webhooks are called; default: over the network. */
+  readonly post?: PostWebhook | undefined;
   /** Default: none. */
   readonly tracing?: Tracing | undefined;
 }
@@ -213,7 +218,17 @@ export function assemble(parts: ControlParts): Control {
     nodeAuth: new NodeAuth({ store, registry, clock, logger, farmSecret }),
     enrolment: new Enrolment({ store, registry, clock, logger, farmSecret, farm: config.farm.name, mesh }),
     metrics,
-    webhooks: new Webhooks({ farmSecret, allowPrivate, timeoutMs: timeoutSeconds * 1000, clock, logger }),
+    webhooks: new WebhookDeliverer({
+      store,
+      farmSecret,
+      timeoutMs: timeoutSeconds * 1000,
+      clock,
+      logger,
+      post: parts.post ?? webhookPoster(allowPrivate),
+      bodyOf: (delivery) => bodyOf(delivery, store, leases),
+      random: Math.random,
+    }),
+    farmSecret,
     tracing: parts.tracing ?? noTracing,
     version,
     startedAt: clock.now(),

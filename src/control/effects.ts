@@ -59,6 +59,8 @@ export function afterJobCommand(control: Control, job: JobRecord, tasks: readonl
     control.previews.drop(task.id);
     if (lease) nodeChanged(control, lease.nodeId);
     if (task.state === 'queued') control.dispatcher.wake(task.requirement);
+    // Tried again before its time: nobody waits for that time any more since it was cancelled.
+    if (task.state === 'blocked' && job.runAt !== null) control.dispatcher.dueAt(job.runAt);
   }
   jobChanged(control, job.id);
   if (job.endedAt !== null) jobEndedNow(control, job);
@@ -123,10 +125,6 @@ function jobEndedNow(control: Control, job: JobRecord): void {
   control.metrics.jobEnded(job.state);
   control.logger.debug('job.ended', { jobId: job.id, state: job.state });
   if (control.tracing.isOn) void traceJob(control, job.id);
-  const { webhook } = job;
-  if (webhook === null) return;
-  void control.store.getJob(job.id).then(
-    (found) => found && control.webhooks.send(webhook, jobView(found.job, found.tasks, control.leases)),
-    (error: unknown) => control.logger.error('webhook.failed', { jobId: job.id, error }),
-  );
+  // Its delivery is in the store, in the transaction that ended the job.
+  if (job.webhook !== null) control.webhooks.poke();
 }

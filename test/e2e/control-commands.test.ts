@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { homePaths, loadFarmSecret } from '../../src/config/home.ts';
-import { webhookSecret } from '../../src/control/webhooks.ts';
+import { webhookSecret } from '../../src/control/webhook-keys.ts';
 import { runCli, runCliJson, startCli } from '../helpers/cli.ts';
 
 interface InitJson {
