@@ -12,7 +12,9 @@ const quick = process.argv.includes('--quick');
 const args = process.argv.slice(2).filter((arg) => arg !== '--quick');
 const options = args.filter((arg) => arg.startsWith('-'));
 const named = args.filter((arg) => !arg.startsWith('-'));
-const kinds = quick ? ['unit', 'conformance'] : ['unit', 'conformance', 'integration', 'e2e', 'system'];
+const kinds = quick
+  ? ['unit', 'conformance']
+  : ['unit', 'conformance', 'integration', 'e2e', 'system', 'faults'];
 const files =
   named.length > 0
     ? named

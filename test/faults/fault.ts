@@ -1,0 +1,81 @@
+/** What a fault test is: something that is done to a farm under load, and what came of it. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { percentile } from '../helpers/load-client.ts';
+import type { FaultFarm, ObjectsKind, StoreKind } from './fault-farm.ts';
+import type { Load } from './load.ts';
+import { judge, type Verdict } from './verdict.ts';
+
+export interface FaultOptions {
+  /** How often the fault strikes. */
+  readonly kills: number;
+  readonly store: StoreKind;
+  readonly objects: ObjectsKind;
+  /** Told what is going on. */
+  readonly say: (text: string) => void;
+}
+
+export interface FaultReport extends Verdict {
+  readonly fault: string;
+  readonly store: StoreKind;
+  readonly objects: ObjectsKind;
+  /** How often or how long it was done: `100 kills`. */
+  readonly amount: string;
+  /** From the kill, or from the end of the cause where it lasts, until a whole new job had gone through; ms. */
+  readonly recoveryP50Ms: number;
+  readonly recoveryMaxMs: number;
+  readonly seconds: number;
+  readonly notes: readonly string[];
+}
+
+export interface Fault {
+  readonly name: string;
+  /** One line for --help. */
+  readonly summary: string;
+  /** Strikes in a report run; the one in the test suite names its own number. */
+  readonly kills: number;
+  /** Why it cannot be done on this machine or with this store; null: it can. */
+  readonly missing?: (options: Pick<FaultOptions, 'store' | 'objects'>) => string | null;
+  run(options: FaultOptions): Promise<FaultReport>;
+}
+
+/** Collects the recoveries and remarks of one run, and closes it with the comparison. */
+export class Strikes {
+  readonly #started = performance.now();
+  readonly #recoveries: number[] = [];
+  readonly notes: string[] = [];
+  readonly #farm: FaultFarm;
+  readonly #load: Load;
+
+  constructor(farm: FaultFarm, load: Load) {
+    this.#farm = farm;
+    this.#load = load;
+  }
+
+  /** Waits until the farm works again; counts from `since` (performance.now). */
+  async recovered(since: number): Promise<number> {
+    const ms = await this.#load.recovered(since);
+    this.#recoveries.push(ms);
+    return ms;
+  }
+
+  async report(name: string, amount: string, { store, objects }: FaultOptions): Promise<FaultReport> {
+    const verdict = await judge(this.#farm, this.#load);
+    for (const [what, count] of this.#load.ledger.oddities) this.notes.push(`${count} × ${what}`);
+    return {
+      fault: name,
+      store,
+      objects,
+      amount,
+      ...verdict,
+      recoveryP50Ms: Math.round(percentile(this.#recoveries, 0.5)),
+      recoveryMaxMs: Math.round(Math.max(...this.#recoveries)),
+      seconds: Math.round((performance.now() - this.#started) / 1000),
+      notes: this.notes,
+    };
+  }
+}
+
+/** A random pause: faults come at any moment, also the wrong one. */
+export function someTime(maxMs: number): Promise<void> {
+  return delay(Math.random() * maxMs);
+}
