@@ -13,11 +13,12 @@ import type {
   TaskChange,
   TaskRecord,
 } from '../store.ts';
+import { type EventData, leaseLost } from '../task-transition.ts';
 import { CHUNK, type Context } from './context.ts';
 import { findAttempt, findTask, taskAt } from './find.ts';
 import { noteReport } from './node-trust.ts';
 import { type Head, isBefore } from './queue-heads.ts';
-import { changeTask, type EventData } from './task-change.ts';
+import { changeTask } from './task-change.ts';
 
 type LeaseMethods = Pick<
   Store,
@@ -134,15 +135,6 @@ function report(
   if (change === null) throw leaseLost(fence, record);
   const { task, job, jobEnded } = change;
   return { task, job, jobEnded, repeated: false, node: null };
-}
-
-function leaseLost(fence: Fence, { state, epoch, nodeId }: TaskRecord): FlatrenderError {
-  const holder = state === 'running' && epoch !== fence.epoch ? ` on ${nodeId}` : '';
-  return new FlatrenderError(
-    'LEASE_LOST',
-    `node ${fence.nodeId} no longer holds task ${fence.taskId} (epoch ${fence.epoch}): it is ${state}${holder}, epoch ${epoch}`,
-    { details: { state, epoch } },
-  );
 }
 
 function reattach(context: Context, fence: Fence, leaseUntil: number, now: number): TaskRecord | null {

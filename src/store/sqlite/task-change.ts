@@ -1,34 +1,14 @@
 /** The one place that writes the state of tasks, attempts and jobs, and keeps what memory knows of them equal. */
 
-import { deriveJobState, isJobOver } from '../../jobs/job-state.ts';
-import {
-  applyTaskEvent,
-  isTaskOver,
-  type TaskEvent,
-  type Transition,
-} from '../../jobs/task-state-machine.ts';
-import type { TaskError, TaskResult, TaskState } from '../../protocol/jobs.ts';
+import { isJobOver } from '../../jobs/job-state.ts';
+import { applyTaskEvent, type TaskEvent, type Transition } from '../../jobs/task-state-machine.ts';
+import type { TaskError, TaskState } from '../../protocol/jobs.ts';
 import type { AttemptRecord, JobRecord, TaskChange, TaskRecord } from '../store.ts';
+import { type EventData, jobAfter, requirementAfter, taskAfter } from '../task-transition.ts';
 import type { Context } from './context.ts';
 import { deliverEnd } from './deliveries.ts';
 import { type FoundTask, findAttempt } from './find.ts';
 import { json, jsonText, type StoredJob, type StoredTask } from './rows.ts';
-
-/** What comes with an event. */
-export interface EventData {
-  readonly now: number;
-  /** claim */
-  readonly nodeId?: string;
-  readonly claimId?: string;
-  /** claim, reattach */
-  readonly leaseUntil?: number;
-  /** complete */
-  readonly result?: TaskResult;
-  /** The attempt's error; the task's as well, unless told otherwise. */
-  readonly error?: TaskError;
-  /** The task's error when it fails for another reason than the attempt. */
-  readonly taskError?: TaskError;
-}
 
 /** Applies the event and writes everything that follows from it; null when it is refused in the task's state. */
 export function changeTask(
@@ -70,61 +50,12 @@ function nextTask(
   data: EventData,
 ): StoredTask {
   const old = task.record;
-  const { state, epoch, failures, losses } = transition;
-  const isClaim = epoch !== old.epoch;
-  const nodeId = isClaim ? (data.nodeId ?? null) : old.nodeId;
-  const avoid = { keep: old.requirement.avoid, attempt: old.nodeId, nobody: null }[transition.avoid];
-  const requirement = { ...old.requirement, avoid };
+  const requirement = requirementAfter(old, transition);
   const entry =
-    avoid === old.requirement.avoid ? memory.classes.get(task.classId) : memory.classOf(sql, requirement);
-  const record: TaskRecord = {
-    ...old,
-    state,
-    epoch,
-    failures,
-    losses,
-    nodeId,
-    requirement: entry.body,
-    leaseUntil: state === 'running' ? (data.leaseUntil ?? old.leaseUntil) : null,
-    ...progressAfter(old, transition, data),
-    result: state === 'succeeded' ? (data.result ?? null) : null,
-    error: errorAfter(old, state, data),
-    startedAt: startedAfter(state, isClaim, attempt, data.now),
-    endedAt: isTaskOver(state) ? data.now : null,
-  };
+    requirement === old.requirement ? memory.classes.get(task.classId) : memory.classOf(sql, requirement);
+  const isClaim = transition.epoch !== old.epoch;
+  const record = taskAfter({ ...old, requirement: entry.body }, attempt, transition, data);
   return { ...task, classId: entry.id, claimId: isClaim ? (data.claimId ?? null) : task.claimId, record };
-}
-
-function startedAfter(
-  state: TaskState,
-  isClaim: boolean,
-  attempt: AttemptRecord | null,
-  now: number,
-): number | null {
-  if (state === 'queued' || state === 'blocked') return null;
-  return isClaim ? now : (attempt?.startedAt ?? null);
-}
-
-/** Frames of an attempt that ended without success say nothing about the next one. */
-function progressAfter(
-  old: TaskRecord,
-  { state }: Transition,
-  { result }: EventData,
-): Pick<TaskRecord, 'phase' | 'frame' | 'frames' | 'fps'> {
-  if (state === 'succeeded') {
-    const frames = result?.frames ?? old.frames;
-    return { phase: 'done', frame: frames ?? old.frame, frames, fps: null };
-  }
-  if (state === 'running') return { phase: 'claimed', frame: 0, frames: null, fps: null };
-  if (isTaskOver(state)) return { phase: old.phase, frame: old.frame, frames: old.frames, fps: null };
-  return { phase: null, frame: 0, frames: null, fps: null };
-}
-
-function errorAfter(old: TaskRecord, state: TaskState, data: EventData): TaskError | null {
-  if (state === 'failed') return data.taskError ?? data.error ?? old.error;
-  // Waiting again: the error that sent it back stays visible.
-  if (state === 'queued' && old.state !== 'failed') return data.error ?? old.error;
-  return null;
 }
 
 function writeAttempt(
@@ -219,16 +150,8 @@ export function updateJob(
   const { sql, memory } = context;
   const old = job.record;
   const tasks = job.tasks === 1 ? [changed.record] : statesOf(context, job);
-  const state = deriveJobState(tasks.map((task) => task.state));
-  const wasOver = isJobOver(old.state);
-  const isOver = isJobOver(state);
-  const record: JobRecord = {
-    ...old,
-    state,
-    startedAt: old.startedAt ?? (changed.record.state === 'running' ? now : null),
-    endedAt: isOver ? now : null,
-    error: tasks.find((task) => task.state === 'failed')?.error ?? null,
-  };
+  const { record, ended } = jobAfter(old, tasks, changed.record.state, now);
+  const { state } = record;
   if (state === old.state && record.error === old.error) return { record, ended: false };
   sql.run(
     'update jobs set state = ?, started_at = ?, ended_at = ?, error = ? where num = ?',
@@ -239,9 +162,11 @@ export function updateJob(
     job.num,
   );
   if (state !== old.state) memory.countJob(old.state, state);
+  const wasOver = isJobOver(old.state);
+  const isOver = isJobOver(state);
   if (isOver !== wasOver) memory.bundles.count(memory.bundles.get(job.bundleId), 0, isOver ? -1 : 1);
-  if (isOver && !wasOver) deliverEnd(context, record);
-  return { record, ended: isOver && !wasOver };
+  if (ended) deliverEnd(context, record);
+  return { record, ended };
 }
 
 function statesOf({ sql }: Context, job: StoredJob): Pick<TaskRecord, 'state' | 'error'>[] {
