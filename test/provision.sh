@@ -16,7 +16,11 @@ conntrack     conntrack        a router that forgets its connections
 curl          curl             whoever may not reach the farm
 systemctl     systemd          services, run by a real init
 dbus-daemon   dbus             what systemctl talks through
-zip           zip              archives made by another program than ours'
+zip           zip              archives made by another program than ours
+ceph          ceph-common      an S3 server (60 MB, once): the S3 object store
+ceph-mon      ceph-mon         the same
+ceph-osd      ceph-osd         the same
+radosgw       radosgw          the same'
 
 missing() {
   while read -r program package purpose; do

@@ -4,7 +4,10 @@ import type { Readable } from 'node:stream';
 export interface ObjectInfo {
   readonly key: string;
   readonly sizeBytes: number;
-  /** sha256 in hex when the store knows it (fs always does; S3 when it was given at upload). */
+  /**
+   * sha256 in hex when the store knows it: fs always does; S3 when the server compared it on arrival. null: whoever wants
+   * to be sure reads it (uploads in parts, servers that compare nothing).
+   */
   readonly sha256: string | null;
   /** Epoch milliseconds. */
   readonly modifiedAt: number;
@@ -56,12 +59,14 @@ export interface MultipartUpload {
 
 /** Uploads in parts: after a break only the parts that are missing are sent. */
 export interface MultipartUploads {
-  /** Begins one, or finds the one that was begun for this key, size and digest. */
-  begin(key: string, file: { readonly sizeBytes: number; readonly sha256: string }): Promise<MultipartUpload>;
+  /** Files up to this size go up in one piece. */
+  readonly partBytes: number;
+  /** Begins one, or finds the one that was begun for this key and size. */
+  begin(key: string, file: { readonly sizeBytes: number }): Promise<MultipartUpload>;
   /** Where part `number` (from 1) goes. */
   presignPart(key: string, uploadId: string, number: number, options: PresignOptions): Promise<string>;
   /** Puts it together; OBJECT_CORRUPT when parts are missing or the size is not the promised one. */
-  complete(key: string, uploadId: string): Promise<ObjectInfo>;
+  complete(key: string, uploadId: string, file: { readonly sizeBytes: number }): Promise<ObjectInfo>;
   /** Removes what was begun before this time (epoch ms) and never ended; returns how many. */
   abortBefore(before: number): Promise<number>;
 }
@@ -79,7 +84,7 @@ export interface ObjectStore {
   head(key: string): Promise<ObjectInfo | null>;
   /** Removing what is not there is no error. */
   remove(key: string): Promise<void>;
-  /** Every object whose key starts with `prefix`, in no particular order. */
+  /** Every object whose key starts with `prefix`, in no particular order; the digest may be left out (S3 does). */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   presignGet(key: string, options: PresignOptions): Promise<string>;
   presignPut(key: string, options: PresignPutOptions): Promise<PresignedPut>;

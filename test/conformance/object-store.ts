@@ -169,7 +169,10 @@ export function objectStoreSuite(name: string, open: () => Promise<OpenedStore>)
       assert.equal((await list(store, '')).length, 5);
       assert.deepEqual(await list(store, 'nothing/here'), []);
       const [info] = await infos(store, 'x');
-      assert.deepEqual(info, await store.head('x'));
+      const head = await store.head('x');
+      // A list may leave the digest out.
+      assert.deepEqual({ ...info, sha256: head?.sha256 }, head);
+      assert.ok(info?.sha256 === null || info?.sha256 === head?.sha256);
     });
 
     withStore('keys that are no keys are refused everywhere', async ({ store }) => {
