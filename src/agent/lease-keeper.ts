@@ -129,7 +129,8 @@ export class LeaseKeeper {
     const sinceLast = this.#options.clock.now() - this.#lastBeatAt;
     const isWatched = this.#failures === 0 && this.tasks.some((task) => task.hasProgress);
     const interval = this.#isNudged ? NUDGE_GAP_MS : isWatched ? this.#progressMs : this.#nextMs;
-    return Math.max(0, Math.min(interval, this.#nextMs) - sinceLast);
+    // A clock that was set back must not silence the node for as long.
+    return Math.max(0, Math.min(interval, this.#nextMs) - Math.max(0, sinceLast));
   }
 
   #schedule(delayMs: number): void {

@@ -66,8 +66,11 @@ export function mayTake(requirement: Requirement, node: NodeFacts, available: It
   if (!isCapable(requirement, node)) return false;
   if (requirement.node !== null && requirement.node !== node.id) {
     if (!requirement.fallback) return false;
-    for (const other of available)
-      if (other.id === requirement.node && isCapable(requirement, other)) return false;
+    // Where it just failed it is not waited for: that node leaves it to the others.
+    if (requirement.avoid !== requirement.node) {
+      for (const other of available)
+        if (other.id === requirement.node && isCapable(requirement, other)) return false;
+    }
   }
   if (requirement.avoid === node.id && (requirement.node !== node.id || requirement.fallback)) {
     for (const other of available) if (other.id !== node.id && isCapable(requirement, other)) return false;

@@ -210,7 +210,9 @@ export class Farm {
     for (const disk of this.disks.values()) disk.isFull = false;
     for (const place of [...this.replicas, ...this.agents]) {
       place.isHeld = false;
-      if (place.running) place.running.process.pausedUntil = 0;
+      // Clocks are right again; on the nodes nothing depends on that.
+      place.skewMs = 0;
+      if (place.running) Object.assign(place.running.process, { pausedUntil: 0, skewMs: 0 });
     }
     world.after(2000, () => {
       for (const place of this.replicas) if (place.running === null) this.startReplica(place);

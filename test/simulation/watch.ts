@@ -1,5 +1,5 @@
 /** What must go on by itself once everything is healed: looked at every second. */
-import { mayTake, type NodeFacts, type Requirement } from '../../src/jobs/requirements.ts';
+import { isCapable, type NodeFacts, type Requirement } from '../../src/jobs/requirements.ts';
 import type { Farm } from './farm.ts';
 import { INVARIANTS } from './oracle.ts';
 
@@ -75,8 +75,16 @@ function neglected({ core, agents, plan }: Farm): string[] {
     const { processing, pending } = running?.board?.queue() ?? { processing: plan.slots, pending: 0 };
     if (processing + pending < plan.slots && !running?.isStopping) free.push(facts);
   }
-  const isWanted = (requirement: Requirement): boolean =>
-    free.some((facts) => mayTake(requirement, facts, available));
+  // Said anew, not with the program's own words: the node that was asked for comes first unless it just failed there.
+  const isWanted = (requirement: Requirement): boolean => {
+    const { node, fallback, avoid } = requirement;
+    const capable = available.filter((facts) => isCapable(requirement, facts));
+    const named = capable.find(({ id }) => id === node);
+    if (node !== null && !fallback) return free.some(({ id }) => id === node);
+    if (named && avoid !== node) return free.includes(named);
+    const better = capable.filter(({ id }) => id !== avoid);
+    return free.some((facts) => (better.length > 0 ? better : capable).includes(facts));
+  };
   return core
     .queued()
     .filter(({ requirement }) => isWanted(requirement))
