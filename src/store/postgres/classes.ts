@@ -1,0 +1,56 @@
+import { type Requirement, requirementKey } from '../../jobs/requirements.ts';
+import type { RequirementClass } from './context.ts';
+import type { Queries } from './database.ts';
+
+/** The requirement classes that this control plane has met; they never change and are never removed. */
+export class Classes {
+  readonly #byKey = new Map<string, RequirementClass>();
+  readonly #byId = new Map<number, RequirementClass>();
+
+  /** The classes of these requirements, in their order; made when they are new. Before a transaction, never inside one. */
+  async intern(queries: Queries, requirements: readonly Requirement[]): Promise<readonly RequirementClass[]> {
+    const wanted = new Map(requirements.map((requirement) => [requirementKey(requirement), requirement]));
+    const unknown = [...wanted].filter(([key]) => !this.#byKey.has(key));
+    if (unknown.length > 0) {
+      const keys = unknown.map(([key]) => key);
+      const values = [keys, unknown.map(([, requirement]) => JSON.stringify(requirement))];
+      await queries.rows(
+        `insert into classes (key, requirement) select * from unnest($1::text[], $2::json[])
+         on conflict (key) do nothing`,
+        values,
+      );
+      for (const row of await queries.rows('select id, key, requirement from classes where key = any($1)', [
+        keys,
+      ]))
+        this.#remember(row);
+    }
+    return requirements.map((requirement) => {
+      const known = this.#byKey.get(requirementKey(requirement));
+      if (!known) throw new Error('a class vanished');
+      return known;
+    });
+  }
+
+  /** Reads classes that are not known yet. */
+  async load(queries: Queries, ids: Iterable<number>): Promise<void> {
+    const unknown = [...new Set(ids)].filter((id) => !this.#byId.has(id));
+    if (unknown.length === 0) return;
+    for (const row of await queries.rows('select id, key, requirement from classes where id = any($1)', [
+      unknown,
+    ]))
+      this.#remember(row);
+  }
+
+  /** One that was loaded. */
+  get(id: number): RequirementClass {
+    const known = this.#byId.get(id);
+    if (!known) throw new Error(`class ${id} was not loaded`);
+    return known;
+  }
+
+  #remember(row: Record<string, unknown>): void {
+    const entry = { id: Number(row.id), requirement: row.requirement as Requirement };
+    this.#byKey.set(String(row.key), entry);
+    this.#byId.set(entry.id, entry);
+  }
+}

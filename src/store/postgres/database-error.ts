@@ -1,0 +1,60 @@
+/** Errors of PostgreSQL and of the connection to it, as operators see them. */
+import { FlatrenderError } from '../../lib/errors.ts';
+
+/** The commit was sent and its answer never came: it may have happened. */
+export class CommitUnknown extends Error {
+  constructor(cause: unknown) {
+    super('the connection was lost while the database committed', { cause });
+  }
+}
+
+/** PostgreSQL's SQLSTATE, or Node's error code of a connection; '' when there is none. */
+export function codeOf(error: unknown): string {
+  if (error instanceof CommitUnknown) return codeOf(error.cause);
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+const SERIALIZATION = new Set(['40001', '40P01']);
+
+/** Whether the database is away rather than unhappy: connection refused or cut, shutting down, starting, read-only. */
+export function isAway(error: unknown): boolean {
+  const code = codeOf(error);
+  if (/^(08|57P0[1-3]|53300|25006)/.test(code)) return true;
+  if (/^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)/.test(code)) return true;
+  const message = error instanceof Error ? error.message : '';
+  return /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect/i.test(
+    message,
+  );
+}
+
+/** Whether nothing of it was committed, and another try may go well. */
+export function isUncommitted(error: unknown): boolean {
+  if (error instanceof CommitUnknown) return false;
+  return SERIALIZATION.has(codeOf(error)) || isAway(error);
+}
+
+/** What the caller of the store gets; errors of flatrender itself pass through. `place`: without a password. */
+export function toStoreError(error: unknown, place: string): FlatrenderError {
+  if (error instanceof FlatrenderError) return error;
+  if (error instanceof CommitUnknown || isUncommitted(error)) {
+    return new FlatrenderError('UNAVAILABLE', `the database ${place} is away: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'nothing is lost: try again in a few seconds',
+    });
+  }
+  const code = codeOf(error);
+  if (code === '53100') {
+    return new FlatrenderError('DISK_FULL', `the disk of the database ${place} is full`, {
+      cause: error,
+      hint: 'make room there; flatrender goes on by itself',
+    });
+  }
+  const state = code === '' ? '' : ` (${code})`;
+  return new FlatrenderError('STORE_FAILED', `the database ${place} failed: ${messageOf(error)}${state}`, {
+    cause: error,
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error && error.message !== '' ? error.message : codeOf(error) || String(error);
+}
