@@ -110,6 +110,7 @@ export function forbidden(record: TokenRecord, role: TokenRole): FlatrenderError
     `this needs the role ${role}; the token "${record.name}" has ${record.role}`,
     {
       hint: `ask an administrator for "flatrender token create --role ${role}"`,
+      details: { token: record.name },
     },
   );
 }

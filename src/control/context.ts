@@ -6,6 +6,7 @@ import type { Tracing } from '../lib/tracing.ts';
 import type { ObjectGrant, VerifyObjectUrl } from '../objects/fs.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
+import type { Audit } from './audit.ts';
 import type { ClientAuth } from './client-auth.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { Enrolment } from './enrolment.ts';
@@ -39,6 +40,7 @@ export interface Control {
   readonly recentObjects: RecentObjects;
   readonly uploads: FinishedUploads;
   readonly clientAuth: ClientAuth;
+  readonly audit: Audit;
   readonly nodeAuth: NodeAuth;
   readonly enrolment: Enrolment;
   readonly metrics: Metrics;

@@ -14,6 +14,7 @@ import type { Mesh } from '../mesh/mesh.ts';
 import { createFsObjectStore } from '../objects/fs.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
+import { Audit } from './audit.ts';
 import { startBackground } from './background.ts';
 import { ClientAuth } from './client-auth.ts';
 import type { Control } from './context.ts';
@@ -214,6 +215,7 @@ export function assemble(parts: ControlParts): Control {
     templates: new TemplateCache(store),
     recentObjects: new RecentObjects(clock),
     uploads: new FinishedUploads(),
+    audit: new Audit({ store, clock, logger }),
     clientAuth: new ClientAuth({ store, clock }),
     nodeAuth: new NodeAuth({ store, registry, clock, logger, farmSecret }),
     enrolment: new Enrolment({ store, registry, clock, logger, farmSecret, farm: config.farm.name, mesh }),

@@ -46,6 +46,7 @@ export function sendError(
   reply: FastifyReply,
 ): void {
   const error = answerableError(thrown);
+  request.refusal = error;
   const { code, status } = error;
   if (code === 'INTERNAL') {
     const { method, routeOptions } = request;

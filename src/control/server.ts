@@ -14,6 +14,7 @@ import { allowOnly } from './allowed-networks.ts';
 import type { Control } from './context.ts';
 import { answerBrokenConnection, noSuchRoute, refuseOddities, sendError } from './error-answers.ts';
 import { agentRoutes } from './handlers/agent.ts';
+import { auditRoutes } from './handlers/audit.ts';
 import { farmRoutes } from './handlers/farm.ts';
 import { jobRoutes } from './handlers/jobs.ts';
 import { nodeRoutes } from './handlers/nodes.ts';
@@ -21,6 +22,7 @@ import { objectRoutes } from './handlers/objects.ts';
 import { submitRoutes } from './handlers/submit.ts';
 import { templateRoutes } from './handlers/templates.ts';
 import { tokenRoutes } from './handlers/tokens.ts';
+import { webhookRoutes } from './handlers/webhooks.ts';
 import { Routes, refuseRepeated, validator } from './route.ts';
 import { SlowBodies } from './slow-bodies.ts';
 
@@ -89,6 +91,8 @@ function decorate(app: FastifyInstance, control: Control, isClosing: () => boole
   app.decorateRequest('nodeCaller', null);
   app.decorateRequest('tokenRecord', null);
   app.decorateRequest('rawBody', null);
+  app.decorateRequest('refusal', null);
+  app.decorateRequest('hookName', null);
   app.addHook('onRequest', (request, _, done) => {
     if (isClosing()) {
       return done(
@@ -132,6 +136,9 @@ function addHooks(app: FastifyInstance, control: Control): void {
       reply.headers({ ...signAnswer(reply.statusCode, body, key, { created, nonce: caller.nonce }) });
     }
     done(null, payload);
+  });
+  app.addHook('onSend', (request, reply, payload, done) => {
+    void control.audit.note(request, reply.statusCode, payload).then(() => done(null, payload));
   });
   app.addHook('onResponse', (request, reply, done) => {
     const name = request.routeOptions.config?.name ?? 'none';
@@ -179,6 +186,8 @@ function addRoutes(scope: FastifyInstance, control: Control): void {
   nodeRoutes(routes, control);
   templateRoutes(routes, control);
   tokenRoutes(routes, control);
+  webhookRoutes(routes, control);
+  auditRoutes(routes, control);
   farmRoutes(routes, control);
 }
 

@@ -6,7 +6,7 @@ const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
  * A new identifier: a letter for its kind, 9 characters of time and 7 random ones (Crockford base32, lower
  * case). Ids of one kind sort by creation time, so a million of them stay dense in a B-tree.
  */
-export function newId(kind: 'j' | 'b' | 't' | 'c', nowMs: number): string {
+export function newId(kind: 'j' | 'b' | 't' | 'c' | 'w', nowMs: number): string {
   let time = '';
   let rest = nowMs;
   for (let i = 0; i < 9; i += 1) {

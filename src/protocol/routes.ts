@@ -172,6 +172,56 @@ export const ROUTES = {
   createToken: { method: 'POST', path: '/v1/tokens', auth: 'admin', summary: 'Create a client token' },
   revokeToken: { method: 'DELETE', path: '/v1/tokens/:id', auth: 'admin', summary: 'Revoke a client token' },
 
+  webhooks: {
+    method: 'GET',
+    path: '/v1/webhooks',
+    auth: 'admin',
+    summary: 'Webhook deliveries, newest first',
+  },
+  webhookSecret: {
+    method: 'GET',
+    path: '/v1/webhooks/secret',
+    auth: 'admin',
+    summary: 'The key that webhooks are signed with',
+  },
+  rotateWebhookSecret: {
+    method: 'POST',
+    path: '/v1/webhooks/secret/rotate',
+    auth: 'admin',
+    summary: 'Take a new key into use; the one before signs as well for a while',
+  },
+  testWebhook: {
+    method: 'POST',
+    path: '/v1/webhooks/test',
+    auth: 'admin',
+    summary: 'Call an address with a signed test event, now',
+  },
+  replayFailedWebhooks: {
+    method: 'POST',
+    path: '/v1/webhooks/replay',
+    auth: 'admin',
+    summary: 'Deliver everything that failed once more',
+  },
+  webhook: {
+    method: 'GET',
+    path: '/v1/webhooks/:id',
+    auth: 'admin',
+    summary: 'One delivery with its body',
+  },
+  replayWebhook: {
+    method: 'POST',
+    path: '/v1/webhooks/:id/replay',
+    auth: 'admin',
+    summary: 'Deliver it once more, with all its tries',
+  },
+
+  audit: {
+    method: 'GET',
+    path: '/v1/audit',
+    auth: 'admin',
+    summary: 'What operators did, newest first',
+  },
+
   events: {
     method: 'GET',
     path: '/v1/events',

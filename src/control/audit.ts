@@ -1,0 +1,158 @@
+/** Who did what to the farm: written with every action of an operator, before it is answered. */
+import type { FastifyRequest } from 'fastify';
+import type { Clock } from '../lib/clock.ts';
+import type { FlatrenderError } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import { ROUTES, type RouteAuth, type RouteName } from '../protocol/routes.ts';
+import type { AuditStore, NewAuditEntry } from '../store/audit.ts';
+import { Bucket } from './bucket.ts';
+
+/** Who may do things to the farm, other than its nodes. */
+const OPERATORS: ReadonlySet<RouteAuth> = new Set<RouteAuth>(['read', 'submit', 'admin']);
+/** Reading that gives away what is kept secret. */
+const SENSITIVE: ReadonlySet<string> = new Set<RouteName>(['webhookSecret']);
+/** Too many, and too small, for anybody to wait for: the job itself says who made it. */
+const UNAWAITED: ReadonlySet<string> = new Set<RouteName>(['submit', 'uploads']);
+/** Fields of bodies and answers that say what was done, and are no secret. */
+const TELLING = ['template', 'version', 'name', 'role', 'url', 'rotate', 'replayed', 'generation'] as const;
+
+// Refused attempts per control plane: a burst is kept whole, a flood as one entry in ten seconds that counts the others.
+const REFUSED_BURST = 100;
+const REFUSED_PER_SECOND = 0.1;
+
+interface AuditOptions {
+  readonly store: AuditStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Writes the audit log of a control plane. */
+export class Audit {
+  readonly #options: AuditOptions;
+  readonly #refused: Bucket;
+  #unwritten = 0;
+
+  constructor(options: AuditOptions) {
+    this.#options = options;
+    this.#refused = new Bucket({ burst: REFUSED_BURST, perSecond: REFUSED_PER_SECOND, clock: options.clock });
+  }
+
+  /**
+   * Writes what a request did, when it was one of an operator that changes something, or was refused. `payload`: the answer.
+   * Never throws: what was done is done, and the log says that it could not be written.
+   */
+  async note(request: FastifyRequest, status: number, payload: unknown): Promise<void> {
+    const name = request.routeOptions.config?.name;
+    if (name === undefined || !OPERATORS.has(ROUTES[name].auth)) return;
+    const isRefused = status === 401 || status === 403;
+    const isChange = ROUTES[name].method !== 'GET' || SENSITIVE.has(name);
+    if (!isRefused && !isChange) return;
+    const { clock } = this.#options;
+    let more: Record<string, unknown> = {};
+    if (status >= 400) {
+      if (!this.#refused.take()) {
+        this.#unwritten += 1;
+        return;
+      }
+      if (this.#unwritten > 0) more = { refusedBefore: this.#unwritten };
+      this.#unwritten = 0;
+    }
+    const written = this.#write({
+      at: clock.now(),
+      actor: actorOf(request),
+      action: name,
+      subject: subjectOf(request, payload),
+      outcome: String(status),
+      from: addressOf(request),
+      details: { ...detailsOf(request, payload), ...more },
+    });
+    if (!UNAWAITED.has(name) || status >= 400) await written;
+  }
+
+  async #write(entry: NewAuditEntry): Promise<void> {
+    try {
+      await this.#options.store.appendAudit(entry);
+    } catch (error) {
+      const { action, actor, subject, outcome } = entry;
+      this.#options.logger.error('audit.failed', { action, actor, subject, outcome, error });
+    }
+  }
+}
+
+/** Writes what a command did to the farm on the machine of the control plane, without asking it. */
+export async function auditLocal(
+  store: AuditStore,
+  entry: Pick<NewAuditEntry, 'at' | 'action' | 'subject' | 'details'>,
+): Promise<void> {
+  const { userInfo } = await import('node:os');
+  await store.appendAudit({ ...entry, actor: `local ${userInfo().username}`, outcome: 'ok', from: null });
+}
+
+function actorOf({ tokenRecord, hookName, refusal }: FastifyRequest): string {
+  if (tokenRecord) return tokenRecord.name;
+  if (hookName) return `hook ${hookName}`;
+  const known = refusal?.details?.token;
+  return typeof known === 'string' ? known : 'unknown';
+}
+
+/**
+ * The address of the connection; behind a proxy on this machine or in a private network also whom that one names, which is
+ * as trustworthy as the proxy.
+ */
+function addressOf({ ip, headers }: FastifyRequest): string {
+  const forwarded = headers['x-forwarded-for'];
+  if (typeof forwarded !== 'string' || !/^[0-9A-Fa-f:., ]{1,200}$/.test(forwarded)) return ip;
+  return `${forwarded.split(',')[0]?.trim()} via ${ip}`;
+}
+
+function subjectOf(request: FastifyRequest, payload: unknown): string | null {
+  const { id, name } = request.params as { id?: unknown; name?: unknown };
+  const given = id ?? name;
+  if (typeof given === 'string') return given.slice(0, 200);
+  // An answer may be megabytes (a batch of a thousand jobs): its first id is near the beginning.
+  const made = typeof payload === 'string' ? /"id":"([^"]{1,100})"/.exec(payload.slice(0, 2000))?.[1] : null;
+  const { body } = request as { body?: { id?: unknown; name?: unknown } | null };
+  const asked = body?.id ?? body?.name;
+  return made ?? (typeof asked === 'string' ? asked.slice(0, 200) : null);
+}
+
+function detailsOf(request: FastifyRequest, payload: unknown): Record<string, unknown> {
+  const { body, query, refusal, tokenRecord } = request;
+  // Names may be given twice.
+  const details: Record<string, unknown> = tokenRecord ? { token: tokenRecord.id } : {};
+  const answer = typeof payload === 'string' && payload.length < 2000 ? parsed(payload) : null;
+  for (const source of [query, body, answer]) {
+    if (typeof source !== 'object' || source === null) continue;
+    for (const key of TELLING) {
+      const value = (source as Record<string, unknown>)[key];
+      if (['string', 'number', 'boolean'].includes(typeof value)) details[key] ??= shown(key, value);
+    }
+    if ('jobs' in source && Array.isArray(source.jobs)) details.jobs ??= source.jobs.length;
+  }
+  if (refusal) details.code = refusal.code;
+  return details;
+}
+
+function shown(key: string, value: unknown): unknown {
+  if (typeof value !== 'string') return value;
+  // What a receiver wants to be called with may carry a token of its own.
+  if (key === 'url' && URL.canParse(value)) return new URL(value).origin;
+  return value.slice(0, 200);
+}
+
+function parsed(payload: string): unknown {
+  try {
+    return JSON.parse(payload);
+  } catch {
+    return null;
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Why it is refused; set as soon as that is known. */
+    refusal: FlatrenderError | null;
+    /** The hook that was called with its token. */
+    hookName: string | null;
+  }
+}

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ROUTES, type RouteName } from '../../src/protocol/routes.ts';
+import type { AuditEntry } from '../../src/store/audit.ts';
+import { startTestControl, type TestControl, until } from '../helpers/control.ts';
+import { manualClock } from '../helpers/manual-clock.ts';
+
+async function entries(farm: TestControl, action?: string): Promise<readonly AuditEntry[]> {
+  return farm.control.store.listAudit({ limit: 1000, action });
+}
+
+test('every route by which an operator changes something leaves an entry, also when it is refused', async () => {
+  await using farm = await startTestControl();
+  const operators = ['read', 'submit', 'admin', 'hook'];
+  const routes = Object.entries(ROUTES).filter(
+    ([, { method, auth }]) => method !== 'GET' && operators.includes(auth),
+  );
+  assert.ok(routes.length > 15);
+  for (const [name, { method, path }] of routes) {
+    const before = (await entries(farm, name)).length;
+    // Whatever comes of it: a request that means something, or one that is refused.
+    const { status } = await farm.call(method, path.replace(/:[a-z]+/g, 'no-such-thing'), {});
+    await until(async () => (await entries(farm, name)).length > before);
+    const [entry] = await entries(farm, name);
+    assert.deepEqual([entry?.action, entry?.outcome], [name as RouteName, String(status)]);
+    assert.equal(
+      entry?.actor,
+      ROUTES[name as RouteName].auth === ('hook' as string) ? 'unknown' : 'test',
+      name,
+    );
+  }
+});
+
+test('the audit log says who did what to what, from where, and no secret', async () => {
+  await using farm = await startTestControl();
+  await farm.addTemplate();
+  const { body: created } = await farm.call(
+    'POST',
+    '/v1/tokens',
+    { name: 'n8n', role: 'submit' },
+    { 'x-forwarded-for': '203.0.113.9, 10.0.0.1' },
+  );
+  await farm.call('POST', '/v1/nodes', { id: 'studio-1' });
+  const headers = { authorization: `Bearer ${created.token}` };
+  const { body: submitted } = await farm.call('POST', '/v1/jobs', { template: 'mock-template' }, headers);
+  await until(async () => (await entries(farm, 'submit')).length === 1);
+  const job = submitted.jobs[0].id;
+  await farm.call('POST', `/v1/jobs/${job}/cancel`, {}, headers);
+  await farm.call('DELETE', '/v1/nodes/studio-1', undefined, headers); // not allowed
+  const found = (await entries(farm)).map(({ seq: _, at: __, ...entry }) => entry);
+  const [{ id: admin } = { id: '' }] = (await farm.control.store.listTokens()).filter(
+    ({ name }) => name === 'test',
+  );
+  const from = '127.0.0.1';
+  const n8n = created.info.id;
+  assert.deepEqual(found.reverse(), [
+    {
+      actor: 'test',
+      action: 'createToken',
+      subject: n8n,
+      outcome: '201',
+      from: '203.0.113.9 via 127.0.0.1',
+      details: { token: admin, name: 'n8n', role: 'submit' },
+    },
+    {
+      actor: 'test',
+      action: 'createNode',
+      subject: 'studio-1',
+      outcome: '201',
+      from,
+      details: { token: admin, rotate: false },
+    },
+    {
+      actor: 'n8n',
+      action: 'submit',
+      subject: job,
+      outcome: '201',
+      from,
+      details: { token: n8n, template: 'mock-template', jobs: 1 },
+    },
+    {
+      actor: 'n8n',
+      action: 'cancelJob',
+      subject: job,
+      outcome: '200',
+      from,
+      details: { token: n8n, template: 'mock-template', version: '1.0.0' },
+    },
+    {
+      actor: 'n8n',
+      action: 'removeNode',
+      subject: 'studio-1',
+      outcome: '403',
+      from,
+      details: { code: 'TOKEN_FORBIDDEN' },
+    },
+  ]);
+  const text = JSON.stringify(await entries(farm));
+  assert.ok(!text.includes(created.token));
+});
+
+test('a flood of refused attempts leaves few entries, and says how many there were', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  const knock = () => farm.call('GET', '/v1/jobs', undefined, { authorization: 'Bearer fr_nothing' });
+  for (let i = 0; i < 250; i += 1) assert.equal((await knock()).status, 401);
+  assert.equal((await entries(farm)).length, 100);
+  await clock.advance(10_000);
+  await knock();
+  const [newest] = await entries(farm);
+  assert.deepEqual(
+    [newest?.actor, newest?.action, newest?.outcome, newest?.details],
+    ['unknown', 'jobs', '401', { code: 'TOKEN_INVALID', refusedBefore: 150 }],
+  );
+});
+
+test('administrators read the audit log by page, actor, action, subject and time; others do not', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  for (const id of ['a', 'b', 'c']) {
+    await farm.call('POST', '/v1/nodes', { id });
+    await clock.advance(60_000);
+  }
+  const subjects = async (query: string) =>
+    (await farm.call('GET', `/v1/audit?${query}`)).body.entries.map((entry: AuditEntry) => entry.subject);
+  assert.deepEqual(await subjects(''), ['c', 'b', 'a']);
+  const { body } = await farm.call('GET', '/v1/audit?limit=2');
+  assert.deepEqual(await subjects(`limit=2&before=${body.next}`), ['a']);
+  assert.deepEqual(await subjects('subject=b'), ['b']);
+  assert.deepEqual(await subjects('actor=nobody'), []);
+  assert.deepEqual(await subjects(`since=${new Date(clock.now() - 90_000).toISOString()}`), ['c']);
+  const { token } = await farm.newToken('submit');
+  const refused = await farm.call('GET', '/v1/audit', undefined, { authorization: `Bearer ${token}` });
+  assert.equal(refused.status, 403);
+});
