@@ -6,7 +6,13 @@ import type { z } from 'zod';
 import { closest } from '../lib/did-you-mean.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { packageRoot } from '../lib/paths.ts';
-import { type ControlConfig, ControlConfigSchema, keysAt, optionPaths } from './control-schema.ts';
+import {
+  type ControlConfig,
+  ControlConfigSchema,
+  keysAt,
+  optionPaths,
+  S3_VARIABLES,
+} from './control-schema.ts';
 import { homePaths } from './home.ts';
 
 export { type ControlConfig, defaultControlConfig } from './control-schema.ts';
@@ -45,12 +51,36 @@ export function loadControlConfig({ directory, env = process.env, flags = {} }: 
       const name = variableOf(path);
       const text = env[name];
       if (text !== undefined && text !== '') overlay(raw, path, fromText(text), source, name);
+      const secret = secretOf(path, env);
+      if (secret !== undefined) overlay(raw, path, secret.value, source, secret.name);
       if (flags[path] !== undefined) overlay(raw, path, flags[path], source, flagOf(path));
     }
   }
   const result = ControlConfigSchema.safeParse(raw);
   if (result.success) return result.data;
   throw describeIssue(result.error.issues[0], { file, document, lines, source });
+}
+
+/** A secret from its own variable, or from the file that `<variable>_FILE` names (a mounted secret). Always text. */
+function secretOf(path: string, env: NodeJS.ProcessEnv): { value: string; name: string } | undefined {
+  const short = S3_VARIABLES[path];
+  if (short === undefined) return undefined;
+  for (const name of [variableOf(path), short]) {
+    const value = env[name];
+    if (value !== undefined && value !== '') return { value, name };
+    const file = env[`${name}_FILE`];
+    if (file === undefined || file === '') continue;
+    try {
+      return { value: readFileSync(file, 'utf8').trim(), name: `${name}_FILE` };
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      throw new FlatrenderError('CONFIG_INVALID', `${name}_FILE: cannot read ${file} (${code})`, {
+        cause,
+        hint: 'a file that holds nothing but the value, readable for the user of the control plane',
+      });
+    }
+  }
+  return undefined;
 }
 
 /** Environment variable of an option: `gateway.publicUrl` → FLATRENDER_GATEWAY_PUBLIC_URL. */

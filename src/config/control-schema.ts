@@ -22,8 +22,19 @@ const Gateway = z.strictObject({
     .default(null),
 });
 
+/** Scheme, host and port: S3 signs the path, so there is nothing in front of the bucket. */
+const s3Address = z
+  .url({ protocol: /^https?$/, error: 'an address such as http://10.66.0.1:9000' })
+  .refine((text) => /^https?:\/\/[^/?#@]+\/?$/.test(text), {
+    error:
+      'scheme, host and port alone, such as http://10.66.0.1:9000: no path, no user, and the bucket is objects.bucket',
+  })
+  .transform((text) => text.replace(/\/$/, ''))
+  .nullable()
+  .default(null);
+
 const Objects = z.strictObject({
-  type: z.literal('fs').default('fs'),
+  type: z.enum(['fs', 's3']).default('fs'),
   path: z.string().min(1).default('objects'),
   publicUrl: z
     .url({ protocol: /^https?$/, error: 'an address such as https://files.example.com' })
@@ -35,7 +46,26 @@ const Objects = z.strictObject({
     .min(60)
     .max(7 * 86_400)
     .default(6 * 3600),
+  endpoint: s3Address,
+  presignEndpoint: s3Address,
+  region: z.string().min(1).max(64).default('us-east-1'),
+  bucket: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, '3 to 63 characters of a-z, 0-9, - and .')
+    .default('flatrender'),
+  accessKey: z.string().min(1).max(256).nullable().default(null),
+  secretKey: z.string().min(1).max(256).nullable().default(null),
+  pathStyle: z.boolean().default(true),
+  // S3 demands 5 MiB of every part but the last.
+  partBytes: count(16 * MiB, 5 * MiB, 5 * GiB),
+  createBucket: z.boolean().default(false),
 });
+
+/** Variables for secrets that are named after what they are for; `…_FILE` names a file that holds the value. */
+export const S3_VARIABLES: Readonly<Record<string, string>> = {
+  'objects.accessKey': 'FLATRENDER_S3_ACCESS_KEY',
+  'objects.secretKey': 'FLATRENDER_S3_SECRET_KEY',
+};
 
 const Leases = z.strictObject({
   heartbeatSeconds: seconds(5, 0.1, 60),
@@ -122,6 +152,14 @@ export const ControlConfigSchema = z
     webhooks: Webhooks.prefault({}),
     mesh: Mesh.prefault({}),
     tracing: Tracing.prefault({}),
+  })
+  .superRefine(({ objects }, context) => {
+    if (objects.type !== 's3') return;
+    for (const name of ['endpoint', 'accessKey', 'secretKey'] as const) {
+      if (objects[name] !== null) continue;
+      const message = `objects.type: s3 needs it${name === 'endpoint' ? '' : ` (or ${S3_VARIABLES[`objects.${name}`]})`}`;
+      context.addIssue({ code: 'custom', path: ['objects', name], message });
+    }
   })
   .superRefine(({ leases }, context) => {
     // Out of order, a node would lose its work before anybody notices that it is late, or never be called offline.

@@ -11,7 +11,6 @@ import type { Logger } from '../lib/logger.ts';
 import { packageVersion } from '../lib/paths.ts';
 import { noTracing, startTracing, type Tracing } from '../lib/tracing.ts';
 import type { Mesh } from '../mesh/mesh.ts';
-import { createFsObjectStore } from '../objects/fs.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
 import { Audit } from './audit.ts';
@@ -28,6 +27,7 @@ import { Metrics } from './metrics.ts';
 import { NodeAuth } from './node-auth.ts';
 import { observeObjects, observeStore } from './observed.ts';
 import { meshFinder } from './open-mesh.ts';
+import { type FarmObjects, openObjects } from './open-objects.ts';
 import { Previews } from './previews.ts';
 import { RecentObjects } from './recent-objects.ts';
 import { Registry } from './registry.ts';
@@ -73,12 +73,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const store = await openStore(directory, config, clock);
   undo.defer(() => store.close());
   const { gateway } = config;
-  const objects = await createFsObjectStore({
-    directory: resolveInHome(directory, config.objects.path),
-    secret: farmSecret.toString('hex'),
-    baseUrl: gateway.publicUrl ?? `http://${gateway.host}:${gateway.port}`,
-    clock,
-  });
+  const objects = await openObjects({ directory, config, secret: farmSecret.toString('hex'), clock, logger });
   undo.defer(() => objects.close());
   const given = options.mesh;
   const mesh = given === undefined ? meshFinder(config, logger) : () => Promise.resolve(given);
@@ -144,7 +139,7 @@ export interface ControlParts {
   readonly clock: Clock;
   readonly farmSecret: Buffer;
   readonly store: Store;
-  readonly objects: Awaited<ReturnType<typeof createFsObjectStore>>;
+  readonly objects: FarmObjects;
   readonly mesh: () => Promise<Mesh | null>;
   /** How webhooks are called; default: over the network. */
   readonly post?: PostWebhook | undefined;
@@ -206,7 +201,7 @@ export function assemble(parts: ControlParts): Control {
     logger,
     store,
     objects,
-    verifyObjectUrl: (request) => objects.verifyUrl(request),
+    verifyObjectUrl: objects.verifyUrl?.bind(objects) ?? null,
     registry,
     leases,
     dispatcher,

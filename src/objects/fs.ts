@@ -4,7 +4,6 @@ import { type FileHandle, open, readdir, rename, stat, unlink } from 'node:fs/pr
 import { dirname, join, sep } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../lib/clock.ts';
-import { FlatrenderError } from '../lib/errors.ts';
 import { clipRange } from './byte-range.ts';
 import { DIGEST_SUFFIX, digestFile, type FileIdentity, readDigest, writeDigest } from './fs-digest.ts';
 import { pruneFolder, pruneUpwards, removeOlder } from './fs-prune.ts';
@@ -21,7 +20,7 @@ import {
   type WrittenFile,
   writeVerified,
 } from './fs-write.ts';
-import { checkObjectKey, checkObjectPrefix } from './object-key.ts';
+import { checkObjectKey, checkObjectPrefix, noSuchObject } from './object-key.ts';
 import type {
   ByteRange,
   ObjectInfo,
@@ -116,11 +115,11 @@ class FsObjects implements FsObjectStore {
     checkObjectKey(key);
     const path = this.#path(key);
     const handle = await open(path, 'r').catch((error) => {
-      throw isMissing(error) ? notFound(key) : translate(error, key);
+      throw isMissing(error) ? noSuchObject(key) : translate(error, key);
     });
     try {
       const info = await this.#describe(key, path, handle);
-      if (info === null) throw notFound(key);
+      if (info === null) throw noSuchObject(key);
       if (info.sha256 === null) {
         // It was replaced between open and look: read the new one.
         await handle.close();
@@ -162,6 +161,10 @@ class FsObjects implements FsObjectStore {
       await unlink(path + DIGEST_SUFFIX).catch(() => undefined);
       await pruneUpwards(dirname(path), this.#root);
     });
+  }
+
+  async removeAll(keys: readonly string[]): Promise<void> {
+    for (const key of keys) await this.remove(key);
   }
 
   async *list(prefix: string): AsyncIterable<ObjectInfo> {
@@ -293,8 +296,4 @@ class FsObjects implements FsObjectStore {
 
 function infoOf(key: string, file: FileIdentity, sha256: string | null): ObjectInfo {
   return { key, sizeBytes: Number(file.size), sha256, modifiedAt: Math.round(Number(file.mtimeNs) / 1e6) };
-}
-
-function notFound(key: string): FlatrenderError {
-  return new FlatrenderError('OBJECT_NOT_FOUND', `there is no object ${key}`);
 }

@@ -36,3 +36,8 @@ function invalid(what: string, key: string, reason: string): FlatrenderError {
   const shown = JSON.stringify(key.length > 120 ? `${key.slice(0, 120)}…` : key);
   return new FlatrenderError('REQUEST_INVALID', `${what} ${shown} ${reason}`);
 }
+
+/** OBJECT_NOT_FOUND, as every store says it. */
+export function noSuchObject(key: string): FlatrenderError {
+  return new FlatrenderError('OBJECT_NOT_FOUND', `there is no object ${key}`);
+}

@@ -84,6 +84,8 @@ export interface ObjectStore {
   head(key: string): Promise<ObjectInfo | null>;
   /** Removing what is not there is no error. */
   remove(key: string): Promise<void>;
+  /** Removes many, in as few requests as the store can do it. */
+  removeAll(keys: readonly string[]): Promise<void>;
   /** Every object whose key starts with `prefix`, in no particular order; the digest may be left out (S3 does). */
   list(prefix: string): AsyncIterable<ObjectInfo>;
   presignGet(key: string, options: PresignOptions): Promise<string>;

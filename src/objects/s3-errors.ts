@@ -27,7 +27,7 @@ export function s3Code(error: unknown): string {
 }
 
 /** True for codes that say: there is no such object. */
-export function isNoSuchKey(error: unknown): boolean {
+function isNoSuchKey(error: unknown): boolean {
   return ['NoSuchKey', 'NotFound', 'NoSuchVersion'].includes(s3Code(error));
 }
 
@@ -59,6 +59,16 @@ export function s3Error(error: unknown, place: S3Place, what: string): Flatrende
 /** Whether an operator has to change something before it can work. */
 export function isMistake(error: unknown): boolean {
   return error instanceof FlatrenderError && error.details?.mistake === true;
+}
+
+/** Whether the server's own code was this one. */
+export function wasCode(error: unknown, code: string): boolean {
+  return error instanceof FlatrenderError && s3Code(error.cause) === code;
+}
+
+/** Whether the server said: there is no such object. */
+export function wasMissing(error: unknown): boolean {
+  return error instanceof FlatrenderError && isNoSuchKey(error.cause);
 }
 
 const FULL = new Set([

@@ -149,6 +149,14 @@ export function objectStoreSuite(name: string, open: () => Promise<OpenedStore>)
       assert.equal(await store.head('a/b/c'), null);
     });
 
+    withStore('many are removed at once, with those that are not there', async ({ store }) => {
+      for (const key of ['a', 'b/c', 'd']) await store.put(key, Buffer.from(key));
+      await store.removeAll(['a', 'no/such', 'b/c']);
+      await store.removeAll([]);
+      assert.deepEqual(await list(store, ''), ['d']);
+      await assert.rejects(store.removeAll(['d', '../x']), refusal('REQUEST_INVALID'));
+    });
+
     withStore('list gives exactly the keys that start with the prefix', async ({ store }) => {
       for (const key of [
         'outputs/j1/a.mp4',

@@ -18,6 +18,9 @@ export class Objects {
       async remove(key) {
         stored.delete(key);
       },
+      async removeAll(keys) {
+        for (const key of keys) stored.delete(key);
+      },
       async *list(prefix) {
         for (const [key, info] of stored) if (key.startsWith(prefix)) yield info;
       },

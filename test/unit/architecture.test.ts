@@ -72,7 +72,7 @@ const rules: Rules = {
     inquirer: ['src/cli/'],
     koffi: ['src/service/windows/'],
     listr2: ['src/cli/'],
-    minio: ['src/objects/s3.ts'],
+    minio: ['src/objects/'],
     'node-av': ['src/media/'],
     'node-cron': ['src/control/'],
     pg: ['src/store/postgres/'],
