@@ -1,6 +1,7 @@
 /** What goes wrong by itself, at random times, until everything is healed. */
 import type { Farm, Place } from './farm.ts';
 import type { Fault } from './plan.ts';
+import { START } from './world.ts';
 
 /** Starts the trouble of the farm's plan. */
 export function startChaos(farm: Farm): void {
@@ -70,7 +71,7 @@ const TROUBLES: readonly (readonly [Fault, (farm: Farm) => void])[] = [
         ...farm.agents,
       ];
       const place = anyOf(farm, places);
-      const ms = someTime(farm);
+      const ms = Math.min(someTime(farm), farm.plan.faultMs + START - farm.world.now);
       farm.world.note(place?.id ?? 'nobody', `stands still for ${ms} ms`);
       if (place) place.running.process.pausedUntil = farm.world.now + ms;
     },

@@ -51,6 +51,8 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
     world.after(plan.faultMs, () => {
       farm.heal();
       void operators.tidy();
+      // What was on its way when the trouble ended has arrived by now: a removal, for instance.
+      world.after(30_000, () => void operators.tidy());
       world.after(SETTLE_MS, () => rest(farm, operators, () => (isDone = true)));
     });
     await world.run(() => isDone, maxSteps);

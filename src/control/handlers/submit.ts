@@ -82,7 +82,19 @@ async function submit(
   const stored = await control.store.submit(jobs, idempotency);
   const [first] = stored.jobs;
   const views: JobView[] = stored.jobs.map((job) => jobView(job, [], control.leases));
-  if (stored.repeated) return { repeated: true, answer: { jobs: views, batch: first?.batchId ?? null } };
+  if (stored.repeated) {
+    // The first call may have ended between the commit and telling anybody.
+    announce(
+      control,
+      jobs.map((job, i) => ({
+        ...job,
+        id: stored.jobs[i]?.id ?? job.id,
+        runAt: stored.jobs[i]?.runAt ?? null,
+      })),
+    );
+    return { repeated: true, answer: { jobs: views, batch: first?.batchId ?? null } };
+  }
+  control.metrics.submitted(jobs.length);
   announce(control, jobs);
   const warning = warningFor(control, jobs);
   return {
@@ -93,7 +105,6 @@ async function submit(
 
 /** Tells whoever waits for work, and whoever follows events. */
 function announce(control: Control, jobs: readonly NewJob[]): void {
-  control.metrics.submitted(jobs.length);
   const now = control.clock.now();
   for (const job of jobs) {
     if (job.runAt !== null && job.runAt > now) control.dispatcher.dueAt(job.runAt);
