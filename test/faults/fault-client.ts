@@ -15,6 +15,8 @@ export interface CallOptions {
 
 export class FaultClient {
   readonly url: string;
+  /** How far the clock of the nodes that it plays is off, seconds; they follow that of the control plane when told. */
+  #offSeconds = 0;
   readonly #pool: Pool;
   readonly #token: string;
 
@@ -60,14 +62,20 @@ export class FaultClient {
       { method: 'POST', path, query: '' },
       sent,
       { keyId: node.id, secret: node.secret },
-      { created: Math.floor(Date.now() / 1000), nonce },
+      { created: Math.floor(Date.now() / 1000) + this.#offSeconds, nonce },
     );
     const { status, headers, text } = await this.#send(
       { method: 'POST', path, headers: { ...signature, 'content-type': 'application/json' }, body: sent },
       timeoutMs,
     );
+    if (status === 401) this.#follow(text);
     verifyAnswer({ status, headers, body: text }, { nonce, secret: node.secret });
     return { status, body: text === '' ? null : JSON.parse(text) };
+  }
+
+  #follow(text: string): void {
+    const { error } = JSON.parse(text) as { error?: { code?: string; details?: { skewSeconds?: number } } };
+    if (error?.code === 'CLOCK_SKEW') this.#offSeconds -= error.details?.skewSeconds ?? 0;
   }
 
   async #send(

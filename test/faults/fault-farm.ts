@@ -11,12 +11,10 @@ import { type RunningCli, runCliJson, startCli } from '../helpers/cli.ts';
 import { mockTemplate } from '../helpers/farm.ts';
 import type { NodeKey } from '../helpers/load-node.ts';
 import { registration } from '../helpers/registration.ts';
+import { type BackendKinds, type Backends, startBackends } from './backends.ts';
 import { FaultClient } from './fault-client.ts';
 
-export type StoreKind = 'sqlite' | 'postgres';
-export type ObjectsKind = 'fs' | 's3';
-
-export interface FaultFarmOptions {
+export interface FaultFarmOptions extends BackendKinds {
   /** Options of flatrender.yaml by dotted path, given to every control plane in its environment. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Default: 1. */
@@ -25,6 +23,8 @@ export interface FaultFarmOptions {
   readonly front?: (targets: readonly string[]) => Promise<{ readonly url: string } & AsyncDisposable>;
   /** More environment of the control planes. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The same for each, by its home. */
+  readonly perReplica?: (home: string) => Readonly<Record<string, string>>;
 }
 
 /** One process that can be ended and started again. */
@@ -121,6 +121,9 @@ export interface FaultFarm extends AsyncDisposable {
   readonly url: string;
   readonly token: string;
   readonly client: FaultClient;
+  readonly backends: Backends;
+  /** Where each control plane has its state directory. */
+  readonly homes: readonly string[];
   readonly control: Process;
   readonly replicas: readonly Process[];
   /** The URL of each replica. */
@@ -131,13 +134,14 @@ export interface FaultFarm extends AsyncDisposable {
   startAgent(id: string, env?: Readonly<Record<string, string>>): Promise<AgentProcess>;
 }
 
-export async function startFaultFarm(options: FaultFarmOptions = {}): Promise<FaultFarm> {
+export async function startFaultFarm(options: FaultFarmOptions): Promise<FaultFarm> {
   await using undo = new AsyncDisposableStack();
+  const backends = undo.use(await startBackends(options));
   const root = await mkdtemp(join(tmpdir(), 'flatrender-faults-'));
   undo.defer(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-  const settings = { 'objects.path': join(root, 'objects'), ...options.settings };
+  const settings = { 'objects.path': join(root, 'objects'), ...backends.settings, ...options.settings };
   const env: Record<string, string> = { ...options.env };
-  for (const [path, value] of Object.entries(settings)) env[variableOf(path)] = String(value);
+  for (const [path, value] of Object.entries(settings)) env[nameOf(path)] = String(value);
 
   const count = options.replicas ?? 1;
   const homes = Array.from({ length: count }, (_, n) => join(root, `control-${n + 1}`));
@@ -156,7 +160,7 @@ export async function startFaultFarm(options: FaultFarmOptions = {}): Promise<Fa
   }
   const addresses = ports.map((port) => `http://127.0.0.1:${port}`);
   const replicas = homes.map((home, n) => {
-    const own = { ...env, FLATRENDER_GATEWAY_PORT: String(ports[n]) };
+    const own = { ...env, ...options.perReplica?.(home), FLATRENDER_GATEWAY_PORT: String(ports[n]) };
     return new Process(
       `control plane ${n + 1}`,
       (more) => startCli(['control', 'run'], { home, env: { ...own, ...more } }),
@@ -183,6 +187,8 @@ export async function startFaultFarm(options: FaultFarmOptions = {}): Promise<Fa
     url,
     token,
     client,
+    backends,
+    homes,
     control,
     replicas,
     addresses,
@@ -245,6 +251,12 @@ async function pushTemplates(root: string, url: string, token: string): Promise<
     });
     if (pushed.exitCode !== 0) throw new Error(`template push: ${pushed.stdout}${pushed.stderr}`);
   }
+}
+
+/** The variable of an option; a secret has a name of its own, under which operators know it. */
+function nameOf(path: string): string {
+  if (path === 'objects.accessKey') return 'FLATRENDER_S3_ACCESS_KEY';
+  return path === 'objects.secretKey' ? 'FLATRENDER_S3_SECRET_KEY' : variableOf(path);
 }
 
 async function answers(url: string): Promise<boolean> {

@@ -1,6 +1,5 @@
 /** SIGKILL of the control plane, again and again, at any moment: under load, and while it starts. */
-import { type Fault, type FaultOptions, type FaultReport, Strikes, someTime } from './fault.ts';
-import { startFaultFarm } from './fault-farm.ts';
+import { type Fault, type FaultOptions, type FaultReport, farmFor, Strikes, someTime } from './fault.ts';
 import { Load } from './load.ts';
 
 export const killControl: Fault = {
@@ -8,7 +7,7 @@ export const killControl: Fault = {
   summary: 'SIGKILL of the control plane under load; every fifth time again while it starts',
   kills: 100,
   async run(options: FaultOptions): Promise<FaultReport> {
-    await using farm = await startFaultFarm();
+    await using farm = await farmFor(options);
     await farm.startAgent('renderer', { NODE_TAGS: 'real', MAX_CONCURRENT_JOBS: '2' });
     const load = await Load.start(farm);
     const strikes = new Strikes(farm, load);

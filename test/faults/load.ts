@@ -108,6 +108,28 @@ export class Load {
     return performance.now() - since;
   }
 
+  /** Milliseconds from `since` until a job for this very node, submitted after it, was rendered by the agent there. */
+  async rendered(node: string, since: number, timeoutMs = PATIENCE_MS): Promise<number> {
+    const name = this.#name();
+    const giveUpAt = performance.now() + timeoutMs;
+    let id: string | null = null;
+    let last: unknown;
+    while (performance.now() < giveUpAt) {
+      try {
+        id ??= await this.#submitOnce(name, { template: 'quick', node, fallback: false });
+        const job = id === null ? null : await this.#client.call('GET', `/v1/jobs/${id}`);
+        last = job?.body;
+        if (job?.body?.state === 'succeeded') return performance.now() - since;
+      } catch (error) {
+        last = error;
+      }
+      await delay(20);
+    }
+    throw new Error(
+      `${node} rendered nothing within ${timeoutMs / 1000} s of the fault: ${JSON.stringify(last)}`,
+    );
+  }
+
   /** Submits nothing more; what was begun is brought to its end. The nodes go on until `close`. */
   async stop(): Promise<void> {
     this.#isSubmitting = false;

@@ -4,8 +4,8 @@
  * anything was lost, stuck or accepted twice.
  */
 import { parseArgs } from 'node:util';
-import type { FaultReport } from './fault.ts';
-import type { ObjectsKind, StoreKind } from './fault-farm.ts';
+import type { ObjectsKind, StoreKind } from './backends.ts';
+import { type FaultReport, obstacleTo } from './fault.ts';
 import { FAULTS } from './faults.ts';
 import { tableOf } from './table.ts';
 import { complaintsOf } from './verdict.ts';
@@ -44,7 +44,7 @@ const reports: FaultReport[] = [];
 let failures = 0;
 for (const fault of FAULTS) {
   if (positionals.length > 0 && !positionals.includes(fault.name)) continue;
-  const missing = fault.missing?.({ store, objects }) ?? null;
+  const missing = obstacleTo(fault, { store, objects });
   if (missing !== null) {
     say(`${fault.name}: skipped: ${missing}`);
     continue;
