@@ -1,4 +1,3 @@
-import { FlatrenderError } from '../../lib/errors.ts';
 import {
   type DeliveryRecord,
   type DeliveryState,
@@ -6,6 +5,7 @@ import {
   deliveryHost,
   type NewDelivery,
 } from '../deliveries.ts';
+import { deliveryNotFound } from '../refusals.ts';
 import type { JobRecord } from '../store.ts';
 import { CHUNK, type Context } from './context.ts';
 import { number, text } from './rows.ts';
@@ -148,9 +148,7 @@ function find(sql: Sql, id: string): DeliveryRecord | null {
 function existing(sql: Sql, id: string): DeliveryRecord {
   const found = find(sql, id);
   if (found !== null) return found;
-  throw new FlatrenderError('DELIVERY_NOT_FOUND', `there is no webhook delivery ${id}`, {
-    hint: 'run "flatrender webhook list"',
-  });
+  throw deliveryNotFound(id);
 }
 
 function toDelivery(row: Row): DeliveryRecord {

@@ -1,4 +1,4 @@
-import { FlatrenderError } from '../../lib/errors.ts';
+import { invitationExpired, invitationReplaced, invitationUsed } from '../refusals.ts';
 import type { InvitationRecord, InvitationUse, Store } from '../store.ts';
 import type { Context } from './context.ts';
 import { nodeRow, toNode } from './node-row.ts';
@@ -65,15 +65,15 @@ function useOne(
   const { sql } = context;
   const node = nodeRow(context, nodeId);
   const record = newestOf(sql, nodeId);
-  if (record.number !== numberOf) throw replaced(nodeId);
+  if (record.number !== numberOf) throw invitationReplaced(nodeId);
   if (record.usedAt !== null) {
     // The answer was lost on the way: the same machine gets it again, also after the time has run out. But once the secret
     // in it was used, it has arrived: then only somebody with a copy would ask, and the public key is no secret.
     const hasArrived = Number(node.retired_generation) >= (record.generation ?? 0) - 1;
     if (record.publicKey === publicKey && !hasArrived) return { invitation: record, node: toNode(node) };
-    throw used(record);
+    throw invitationUsed(record);
   }
-  if (record.expiresAt <= now) throw expired(record);
+  if (record.expiresAt <= now) throw invitationExpired(record);
   const generation = Number(node.generation) + 1;
   sql.run('update nodes set generation = ? where id = ?', generation, nodeId);
   sql.run(
@@ -89,7 +89,7 @@ function useOne(
 
 function newestOf(sql: Sql, nodeId: string): InvitationRecord {
   const row = sql.get('select * from invitations where node_id = ?', nodeId);
-  if (row === null) throw replaced(nodeId);
+  if (row === null) throw invitationReplaced(nodeId);
   return toInvitation(row);
 }
 
@@ -105,31 +105,4 @@ function toInvitation(row: Row): InvitationRecord {
     isApplied: Number(row.applied) === 1,
     generation: number(row.generation),
   };
-}
-
-function replaced(nodeId: string): FlatrenderError {
-  return new FlatrenderError(
-    'INVITATION_REPLACED',
-    `this invitation for ${nodeId} is no longer good: a newer one was made, or the node was removed`,
-    { hint: `use the newest one, or: flatrender node invite ${nodeId}` },
-  );
-}
-
-function used({ nodeId, usedAt, usedBy }: InvitationRecord): FlatrenderError {
-  const when = new Date(usedAt ?? 0).toISOString();
-  return new FlatrenderError(
-    'INVITATION_USED',
-    `this invitation for ${nodeId} was used by ${usedBy ?? 'another machine'} at ${when}`,
-    {
-      hint: `if that was not you, somebody has a copy: flatrender node invite ${nodeId} cuts that machine off and makes a new one`,
-    },
-  );
-}
-
-function expired({ nodeId, expiresAt }: InvitationRecord): FlatrenderError {
-  return new FlatrenderError(
-    'INVITATION_EXPIRED',
-    `this invitation for ${nodeId} expired at ${new Date(expiresAt).toISOString()}`,
-    { hint: `ask for a new one: flatrender node invite ${nodeId}` },
-  );
 }

@@ -1,12 +1,10 @@
-import { FlatrenderError } from '../../lib/errors.ts';
+import { linesWithRoom } from '../log-room.ts';
+import { attemptNotFound } from '../refusals.ts';
 import type { LogLine, Store } from '../store.ts';
 import type { Context } from './context.ts';
 import { findTask } from './find.ts';
 
 type LogMethods = Pick<Store, 'appendLog' | 'readLog'>;
-
-/** In `attempts.log_bytes`: the limit was reached and the line that says so written. */
-const FULL = -1;
 
 export function logMethods(context: Context): LogMethods {
   const { sql, writer } = context;
@@ -45,20 +43,18 @@ function append(
 ): void {
   const { sql } = context;
   const found = findTask(context, taskId);
-  if (found === null) throw new FlatrenderError('TASK_NOT_FOUND', `there is no task ${taskId}`);
+  if (found === null) throw attemptNotFound(taskId, epoch);
   const place = [found.job.num, found.task.record.index] as const;
   const attempt = sql.get(
     'select log_bytes from attempts where job_num = ? and idx = ? and epoch = ?',
     ...place,
     epoch,
   );
-  if (attempt === null) {
-    throw new FlatrenderError('TASK_NOT_FOUND', `task ${taskId} has no attempt with epoch ${epoch}`);
-  }
-  let bytes = Number(attempt.log_bytes);
-  if (bytes === FULL) return;
+  if (attempt === null) throw attemptNotFound(taskId, epoch);
+  const stored = Number(attempt.log_bytes);
+  const kept = linesWithRoom(lines, stored, maxBytes);
   let n = Number(sql.get('select max(n) as n from logs where job_num = ?', found.job.num)?.n ?? 0);
-  const insert = ({ at, stream, line }: LogLine): void => {
+  for (const { at, stream, line } of kept.lines) {
     n += 1;
     sql.run(
       'insert into logs (job_num, n, idx, epoch, at, stream, line) values (?, ?, ?, ?, ?, ?, ?)',
@@ -70,20 +66,11 @@ function append(
       stream,
       line,
     );
-  };
-  for (const line of lines) {
-    // One more for the end of the line: a flood of empty lines is a flood, too.
-    bytes += Buffer.byteLength(line.line) + 1;
-    if (bytes > maxBytes) {
-      insert({ at: line.at, stream: 'agent', line: `the log ends here: more than ${maxBytes} bytes` });
-      bytes = FULL;
-      break;
-    }
-    insert(line);
   }
+  if (kept.bytes === stored) return;
   sql.run(
     'update attempts set log_bytes = ? where job_num = ? and idx = ? and epoch = ?',
-    bytes,
+    kept.bytes,
     ...place,
     epoch,
   );

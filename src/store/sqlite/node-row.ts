@@ -1,7 +1,7 @@
 import { NO_STREAKS, type NodeStreaks } from '../../jobs/node-streaks.ts';
-import { FlatrenderError } from '../../lib/errors.ts';
 import type { Role } from '../../protocol/names.ts';
 import type { Capabilities, NodeIntent } from '../../protocol/nodes.ts';
+import { nodeNotFound } from '../refusals.ts';
 import type { NodeRecord } from '../store.ts';
 import type { Context } from './context.ts';
 import { json, number, text } from './rows.ts';
@@ -40,10 +40,6 @@ export function findNodeRow({ sql }: Context, id: string): Row | null {
 /** The same; NODE_NOT_FOUND. */
 export function nodeRow(context: Context, id: string): Row {
   const row = findNodeRow(context, id);
-  if (row === null) {
-    throw new FlatrenderError('NODE_NOT_FOUND', `there is no node ${id}`, {
-      hint: 'run "flatrender node list"',
-    });
-  }
+  if (row === null) throw nodeNotFound(id);
   return row;
 }

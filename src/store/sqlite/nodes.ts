@@ -1,4 +1,4 @@
-import { FlatrenderError } from '../../lib/errors.ts';
+import { nodeExists } from '../refusals.ts';
 import type { NodeRecord, Store, TaskChange } from '../store.ts';
 import type { Context } from './context.ts';
 import { taskAt } from './find.ts';
@@ -102,11 +102,7 @@ export function nodeMethods(context: Context): NodeMethods {
 
 function create(context: Context, { id, name }: { id: string; name: string }, now: number): NodeRecord {
   const { sql, memory } = context;
-  if (memory.nodes.has(id)) {
-    throw new FlatrenderError('NODE_EXISTS', `there is already a node ${id}`, {
-      hint: `another invitation: flatrender node invite ${id}; by hand, its next secret: flatrender node add ${id} --rotate`,
-    });
-  }
+  if (memory.nodes.has(id)) throw nodeExists(id);
   const old = sql.get('select generation from nodes where id = ?', id);
   const retired = Number(old?.generation ?? 0);
   if (old !== null) sql.run('delete from nodes where id = ?', id);

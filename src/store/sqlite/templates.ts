@@ -1,4 +1,4 @@
-import { FlatrenderError } from '../../lib/errors.ts';
+import { templateInUse, templateNotFound, templateVersionExists } from '../refusals.ts';
 import type { Store, TemplateRecord } from '../store.ts';
 import { compareVersions, newestVersion } from '../version-order.ts';
 import type { Context } from './context.ts';
@@ -54,14 +54,7 @@ function put(sql: Sql, template: TemplateRecord): { template: TemplateRecord; al
   const stored = find(sql, name, version);
   if (stored !== null) {
     if (stored.sha256 === sha256) return { template: stored, already: true };
-    throw new FlatrenderError(
-      'TEMPLATE_VERSION_EXISTS',
-      `template ${name} ${version} exists with other content`,
-      {
-        hint: 'raise the version in template.yaml',
-        details: { sha256: stored.sha256 },
-      },
-    );
+    throw templateVersionExists(stored);
   }
   sql.run(
     'insert into templates (name, version, sha256, size_bytes, manifest, pushed_at) values (?, ?, ?, ?, ?, ?)',
@@ -78,23 +71,12 @@ function put(sql: Sql, template: TemplateRecord): { template: TemplateRecord; al
 function remove({ sql, memory }: Context, name: string, version?: string): readonly TemplateRecord[] {
   const versions = version === undefined ? versionsOf(sql, name) : [version];
   const removed = versions.flatMap((each) => find(sql, name, each) ?? []);
-  const what = version === undefined ? name : `${name} ${version}`;
-  if (removed.length === 0) {
-    throw new FlatrenderError('TEMPLATE_NOT_FOUND', `there is no template ${what}`, {
-      hint: 'run "flatrender template list"',
-    });
-  }
+  if (removed.length === 0) throw templateNotFound(name, version);
   let jobs = 0;
   for (const { body, open } of memory.bundles.values()) {
     if (body.template === name && (version === undefined || body.version === version)) jobs += open;
   }
-  if (jobs > 0) {
-    throw new FlatrenderError(
-      'TEMPLATE_IN_USE',
-      `template ${what} is needed by ${jobs} unfinished job${jobs === 1 ? '' : 's'}`,
-      { hint: `wait for them or cancel them: flatrender job list --template ${name}`, details: { jobs } },
-    );
-  }
+  if (jobs > 0) throw templateInUse(name, version, jobs);
   for (const each of removed)
     sql.run('delete from templates where name = ? and version = ?', name, each.version);
   return removed.sort((a, b) => compareVersions(b.version, a.version));

@@ -1,5 +1,5 @@
-import { FlatrenderError } from '../../lib/errors.ts';
 import type { TokenRole } from '../../protocol/tokens.ts';
+import { tokenNotFound } from '../refusals.ts';
 import type { Store, TokenRecord } from '../store.ts';
 import type { Context } from './context.ts';
 import { number } from './rows.ts';
@@ -34,11 +34,7 @@ export function tokenMethods({ sql, writer }: Context): TokenMethods {
 
     revokeToken: (id) =>
       writer.write(() => {
-        if (sql.get('select 1 from tokens where id = ?', id) === null) {
-          throw new FlatrenderError('TOKEN_NOT_FOUND', `there is no token ${id}`, {
-            hint: 'run "flatrender token list"',
-          });
-        }
+        if (sql.get('select 1 from tokens where id = ?', id) === null) throw tokenNotFound(id);
         sql.run('delete from tokens where id = ?', id);
       }),
 
