@@ -54,3 +54,13 @@ function durationOf(text: string): number | null {
     0,
   );
 }
+
+/** `24h`, `7d` (so long ago), or an ISO 8601 instant; USAGE, naming the flag, for anything else. */
+export function parseSince(text: string, flag: string, now: number): Date {
+  const ago = durationOf(text.trim());
+  const at = ago === null ? readTime(text.trim(), now) : new Date(now - ago);
+  if (at && !Number.isNaN(at.getTime())) return at;
+  throw new FlatrenderError('USAGE', `${flag}: "${text}" is not a time`, {
+    hint: 'write 24h, 7d or 2026-03-01T22:00:00Z',
+  });
+}

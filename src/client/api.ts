@@ -1,6 +1,7 @@
 /** The control plane's client API, one method per route; what the operator's commands are built on. */
 
 import type { z } from 'zod';
+import type { AuditList } from '../protocol/audit.ts';
 import type { Invitation, InviteAnswer, InviteRequest } from '../protocol/enrolment.ts';
 import type {
   JobList,
@@ -22,6 +23,15 @@ import type {
   TemplateView,
 } from '../protocol/templates.ts';
 import type { TokenCreated, TokenList, TokenRequest, TokenView, WhoAmI } from '../protocol/tokens.ts';
+import type {
+  DeliveryDetail,
+  DeliveryList,
+  DeliveryStateName,
+  DeliveryView,
+  WebhookSecret,
+  WebhooksReplayed,
+  WebhookTestAnswer,
+} from '../protocol/webhooks.ts';
 import { callBytes, callJson, type HttpCall, type HttpTarget } from './http.ts';
 
 /** A job as it is written by a client: what has a default may be left out. */
@@ -85,6 +95,32 @@ export interface Api {
   listTokens(): Promise<readonly TokenView[]>;
   createToken(request: TokenRequest): Promise<TokenCreated>;
   revokeToken(id: string): Promise<void>;
+  /** Newest first. */
+  listWebhooks(query: {
+    readonly state?: DeliveryStateName | undefined;
+    readonly job?: string | undefined;
+    readonly limit: number;
+  }): Promise<readonly DeliveryView[]>;
+  getWebhook(id: string): Promise<DeliveryDetail>;
+  /** Calls that address from the control plane, once. */
+  testWebhook(url: string): Promise<WebhookTestAnswer>;
+  replayWebhook(id: string): Promise<DeliveryView>;
+  replayFailedWebhooks(): Promise<WebhooksReplayed>;
+  webhookSecret(): Promise<WebhookSecret>;
+  rotateWebhookSecret(overlapSeconds: number): Promise<WebhookSecret>;
+  /** What operators did, newest first. */
+  audit(query: AuditQuery): Promise<AuditList>;
+}
+
+export interface AuditQuery {
+  /** Continue after this entry (`next` of the page before). */
+  readonly before?: number | undefined;
+  /** ISO 8601. */
+  readonly since?: string | undefined;
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly limit: number;
 }
 
 /** The API of one control plane. The target's signal ends every call. */
@@ -158,6 +194,16 @@ export function createApi(target: HttpTarget): Api {
     listTokens: async () => (await call<z.infer<typeof TokenList>>('tokens')).tokens,
     createToken: (request) => call('createToken', {}, { body: request }),
     revokeToken: (id) => call('revokeToken', { id }, { idempotent: false }),
+    listWebhooks: async (query) =>
+      (await call<z.infer<typeof DeliveryList>>('webhooks', {}, { query })).deliveries,
+    getWebhook: (id) => call('webhook', { id }),
+    testWebhook: (url) => call('testWebhook', {}, { body: { url }, timeoutMs: 90_000 }),
+    replayWebhook: (id) => call('replayWebhook', { id }, { body: {}, idempotent: true }),
+    replayFailedWebhooks: () =>
+      call('replayFailedWebhooks', {}, { body: {}, idempotent: true, timeoutMs: 120_000 }),
+    webhookSecret: () => call('webhookSecret'),
+    rotateWebhookSecret: (overlapSeconds) => call('rotateWebhookSecret', {}, { body: { overlapSeconds } }),
+    audit: (query) => call('audit', {}, { query: { ...query } }),
   };
 }
 

@@ -4,8 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { homePaths, loadFarmSecret } from '../../src/config/home.ts';
-import { webhookSecret } from '../../src/control/webhook-keys.ts';
+import { homePaths } from '../../src/config/home.ts';
 import { runCli, runCliJson, startCli } from '../helpers/cli.ts';
 
 interface InitJson {
@@ -38,21 +37,6 @@ test('a mistyped setting leaves nothing behind: the corrected command works', ()
     });
     const right = await runCliJson<InitJson>(['control', 'init', '--yes'], { home });
     assert.deepEqual([...new Set(Object.values(results(right.json)))], ['created']);
-  }));
-
-test('receivers of webhooks get their key from the machine of the control plane', () =>
-  withHome(async (home) => {
-    const args = ['control', 'webhook-secret'];
-    const early = await runCli(args, { home });
-    assert.deepEqual([early.exitCode, early.stdout], [2, '']);
-    assert.match(early.stderr, /no farm secret at .*\nhint: run "flatrender control init"/);
-    await runCli(['control', 'init', '--yes'], { home });
-    const { json } = await runCliJson<{ secret: string }>(args, { home });
-    assert.match(json.secret, /^whsec_[A-Za-z0-9+/]{43}=$/);
-    const secret = loadFarmSecret(join(home, '.flatrender'));
-    assert.equal(json.secret, webhookSecret(secret));
-    assert.ok(!json.secret.includes(secret.toString('base64')), 'the farm secret itself stays where it is');
-    assert.equal((await runCli(args, { home })).stdout, `${json.secret}\n`);
   }));
 
 test('control init makes everything once, says "already" afterwards, and never another token unless asked', () =>

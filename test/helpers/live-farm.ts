@@ -6,7 +6,7 @@ import { startAgent } from '../../src/agent/agent.ts';
 import { type Api, createApi } from '../../src/client/api.ts';
 import { loadAgentConfig } from '../../src/config/agent-config.ts';
 import { saveClientConfig } from '../../src/config/client-config.ts';
-import { ControlConfigSchema } from '../../src/config/control-schema.ts';
+import { type ControlConfigInput, ControlConfigSchema } from '../../src/config/control-schema.ts';
 import { createFarmSecret } from '../../src/config/home.ts';
 import { makeToken } from '../../src/control/client-auth.ts';
 import { startControl } from '../../src/control/control.ts';
@@ -28,7 +28,7 @@ export interface LiveFarm extends AsyncDisposable {
 }
 
 /** Disposing of it ends everything. */
-export async function startLiveFarm(): Promise<LiveFarm> {
+export async function startLiveFarm(more: Pick<ControlConfigInput, 'webhooks'> = {}): Promise<LiveFarm> {
   const home = await mkdtemp(join(tmpdir(), 'flatrender-live-'));
   const directory = join(home, '.flatrender');
   const logger = createLogger({ level: 'silent' });
@@ -36,6 +36,7 @@ export async function startLiveFarm(): Promise<LiveFarm> {
   const config = ControlConfigSchema.parse({
     gateway: { host: '127.0.0.1', port: 0 },
     leases: { heartbeatSeconds: 0.2 },
+    ...more,
   });
   const running = await startControl({ directory, config, logger });
   const newToken = async (role: TokenRole): Promise<string> => {

@@ -30,9 +30,11 @@ export interface StoredTask {
   readonly record: TaskRecord;
 }
 
-const JOB_NAMES = `num id batch_id name template version bundle_sha256 bundle_bytes priority inputs run_at node webhook
+const JOB_NAMES =
+  `num id batch_id name template version bundle_sha256 bundle_bytes priority inputs run_at node webhook
   created_at created_by tasks state started_at ended_at error`.split(/\s+/);
-const TASK_NAMES = `job_num idx class_id priority state ready_at epoch failures losses node_id claim_id lease_until phase
+const TASK_NAMES =
+  `job_num idx class_id priority state ready_at epoch failures losses node_id claim_id lease_until phase
   frame frames fps started_at ended_at output result error`.split(/\s+/);
 
 export const JOB_COLUMNS = JOB_NAMES.map((name) => `j.${name}`).join(', ');
