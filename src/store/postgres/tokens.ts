@@ -1,0 +1,65 @@
+import type { TokenRole } from '../../protocol/tokens.ts';
+import { tokenNotFound } from '../refusals.ts';
+import type { Store, TokenRecord } from '../store.ts';
+import type { Context } from './context.ts';
+import type { Row } from './database.ts';
+import { number } from './rows.ts';
+
+type TokenMethods = Pick<Store, 'createToken' | 'findToken' | 'listTokens' | 'revokeToken' | 'saveTokenUse'>;
+
+export function tokenMethods({ db, announce }: Context): TokenMethods {
+  return {
+    async createToken({ id, name, role, hash, createdAt, expiresAt, lastUsedAt }) {
+      // The id is of this call: there already only when its answer was lost.
+      await db.rows(
+        `insert into tokens (id, name, role, hash, created_at, expires_at, last_used_at) values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (id) do nothing`,
+        [id, name, role, hash, createdAt, expiresAt, lastUsedAt],
+      );
+      announce([{ kind: 'token', id }]);
+    },
+
+    async findToken(hash) {
+      const [row] = await db.rows('select * from tokens where hash = $1', [hash], 'token');
+      return row === undefined ? null : toToken(row);
+    },
+
+    async listTokens() {
+      return (await db.rows('select * from tokens order by created_at, id')).map(toToken);
+    },
+
+    async revokeToken(id) {
+      await db.transaction(async (queries) => {
+        const rows = await queries.rows('delete from tokens where id = $1 returning 1', [id]);
+        if (rows.length === 0) throw tokenNotFound(id);
+      });
+      announce([{ kind: 'token', id }]);
+    },
+
+    async saveTokenUse(uses) {
+      const newest = new Map<string, number>();
+      for (const { id, at } of uses) newest.set(id, Math.max(at, newest.get(id) ?? 0));
+      const sorted = [...newest].sort(([a], [b]) => (a < b ? -1 : 1));
+      await db.rows(
+        `with wanted as (
+           select t.id as wanted_id, w.at from unnest($1::text[], $2::bigint[]) as w (id, at) join tokens t on t.id = w.id
+           order by t.id for no key update of t
+         )
+         update tokens set last_used_at = greatest(last_used_at, at) from wanted where id = wanted_id`,
+        [sorted.map(([id]) => id), sorted.map(([, at]) => at)],
+      );
+    },
+  };
+}
+
+function toToken(row: Row): TokenRecord {
+  return {
+    id: String(row.id),
+    name: String(row.name),
+    role: String(row.role) as TokenRole,
+    hash: String(row.hash),
+    createdAt: Number(row.created_at),
+    expiresAt: number(row.expires_at),
+    lastUsedAt: number(row.last_used_at),
+  };
+}
