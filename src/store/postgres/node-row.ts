@@ -7,10 +7,10 @@ import type { Queries, Row } from './database.ts';
 import { number, text } from './rows.ts';
 
 /** Nodes that were not removed; the caller appends conditions to it. */
-export const SELECT_NODES = `select n.*, (select b.at from node_beats b where b.node_id = n.id) as last_seen_at
+export const NODES = `select n.*, (select b.at from node_beats b where b.node_id = n.id) as last_seen_at
   from nodes n where n.removed_at is null`;
 
-/** A row of {@link SELECT_NODES}. */
+/** A row of {@link NODES}. */
 export function toNode(row: Row): NodeRecord {
   const since = number(row.quarantined_at);
   return {
@@ -38,13 +38,13 @@ export function streaksOf(row: Row): NodeStreaks {
 
 /** The row of a node that was not removed, or null. */
 export async function findNodeRow(queries: Queries, id: string): Promise<Row | null> {
-  const [row] = await queries.rows(`${SELECT_NODES} and n.id = $1`, [id], 'node');
+  const [row] = await queries.rows(`${NODES} and n.id = $1`, [id], 'node');
   return row ?? null;
 }
 
 /** The same, locked until the transaction ends; NODE_NOT_FOUND. */
 export async function lockedNodeRow(queries: Queries, id: string): Promise<Row> {
-  const [row] = await queries.rows(`${SELECT_NODES} and n.id = $1 for update of n`, [id], 'node-locked');
+  const [row] = await queries.rows(`${NODES} and n.id = $1 for update of n`, [id], 'node-locked');
   if (row === undefined) throw nodeNotFound(id);
   return row;
 }

@@ -4,7 +4,7 @@ import type { Context } from './context.ts';
 import type { Queries } from './database.ts';
 import { forgetInvitation } from './invitations.ts';
 import { changing } from './leases.ts';
-import { findNodeRow, lockedNodeRow, SELECT_NODES, toNode } from './node-row.ts';
+import { findNodeRow, lockedNodeRow, NODES, toNode } from './node-row.ts';
 import { TASK_COLUMNS } from './rows.ts';
 import type { Work } from './work.ts';
 
@@ -110,7 +110,7 @@ export function nodeMethods(context: Context): NodeMethods {
     },
 
     async listNodes() {
-      return (await db.rows(`${SELECT_NODES} order by n.id`)).map(toNode);
+      return (await db.rows(`${NODES} order by n.id`)).map(toNode);
     },
 
     async saveBeats(beats) {
