@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { AgentApi } from '../client/agent-api.ts';
+import { sendFile } from '../client/send-file.ts';
 import type { Transfers } from '../client/transfer.ts';
 import { untilAborted } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -116,32 +117,18 @@ async function uploadOutput(entry: OutputEntry, task: ActiveTask, options: Deliv
   const { api, transfers, logger } = options;
   const { taskId, epoch, fileName, path } = entry;
   const { sizeBytes, sha256 } = entry.result;
-  for (let tries = 1; ; tries += 1) {
-    const request = { epoch, fileName, sizeBytes, sha256 };
-    const place = await persist(task, options, () => api.uploads(taskId, request, task.signal));
-    try {
-      const onRetry = (error: unknown, delayMs: number) =>
-        logger.warn('upload.retry', { taskId, error, delayMs });
-      await transfers.upload({
-        url: place.url,
-        headers: place.headers,
-        path,
-        sizeBytes,
-        signal: task.signal,
-        onRetry,
-      });
-      return place.key;
-    } catch (error) {
-      if (task.signal.aborted || tries >= UPLOAD_TRIES || isTooLarge(error)) throw error;
-      logger.warn('upload.failed', { taskId, epoch, error });
-      await options.pause(retryDelay(tries, error), task.signal);
-    }
-  }
-}
-
-/** A limit of the way there is not lifted by asking again; another node may have another way. */
-function isTooLarge(error: unknown): boolean {
-  return error instanceof FlatrenderError && error.details?.status === 413;
+  const request = { epoch, fileName, sizeBytes, sha256, parts: true };
+  return await sendFile({
+    transfers,
+    ask: () => persist(task, options, () => api.uploads(taskId, request, task.signal)),
+    path,
+    sizeBytes,
+    signal: task.signal,
+    rounds: UPLOAD_TRIES,
+    pause: options.pause,
+    onRetry: (error, delayMs) => logger.warn('upload.retry', { taskId, error, delayMs }),
+    onRound: (error) => logger.warn('upload.failed', { taskId, epoch, error }),
+  });
 }
 
 async function deliverFailure(

@@ -190,7 +190,8 @@ export function createApi(target: HttpTarget): Api {
           { query: { version }, idempotent: false },
         )
       ).templates,
-    createUpload: (request) => call('uploads', {}, { body: request, idempotent: true }),
+    createUpload: (request) =>
+      call('uploads', {}, { body: request, query: { parts: '1' }, idempotent: true }),
     listTokens: async () => (await call<z.infer<typeof TokenList>>('tokens')).tokens,
     createToken: (request) => call('createToken', {}, { body: request }),
     revokeToken: (id) => call('revokeToken', { id }, { idempotent: false }),

@@ -1,9 +1,13 @@
 /** An operator's files: inputs and bundles to the farm, outputs from it. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { sleep } from '../lib/clock.ts';
 import type { OutputAnswer } from '../protocol/jobs.ts';
 import type { Api } from './api.ts';
 import { waitingClock } from './waiting-clock.ts';
+
+// Each is tried for minutes; with parts it only counts when nothing at all arrived.
+const ROUNDS = 1;
 
 export interface FileOptions {
   readonly signal: AbortSignal;
@@ -46,13 +50,28 @@ export async function uploadFile(
   options: FileOptions,
 ): Promise<StoredFile> {
   const digest = await digestFile(path, options.signal);
-  const target = await api.createUpload({ kind, ...digest });
-  if (target.url === null) return { ...digest, already: true };
-  const { createTransfers } = await import('./transfer.ts');
+  const first = await api.createUpload({ kind, ...digest });
+  if (first.url === null) return { ...digest, already: true };
+  const [{ createTransfers }, { sendFile }] = await Promise.all([
+    import('./transfer.ts'),
+    import('./send-file.ts'),
+  ]);
   const transfers = createTransfers(waitingClock);
+  let answer: typeof first | null = first;
   try {
-    const { url, headers } = target;
-    await transfers.upload({ url, headers, path, sizeBytes: digest.sizeBytes, ...options });
+    await sendFile({
+      transfers,
+      async ask() {
+        const known = answer ?? (await api.createUpload({ kind, ...digest }));
+        answer = null;
+        return known;
+      },
+      path,
+      sizeBytes: digest.sizeBytes,
+      rounds: ROUNDS,
+      pause: (ms, signal) => sleep(ms, waitingClock, signal),
+      ...options,
+    });
   } finally {
     await transfers.close();
   }

@@ -33,14 +33,17 @@ export interface Upload extends TransferOptions {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly path: string;
+  /** Of the file. */
   readonly sizeBytes: number;
+  /** Only these bytes of it. */
+  readonly part?: { readonly start: number; readonly bytes: number } | undefined;
 }
 
 /** Transfers over one connection pool. Close it. */
 export interface Transfers {
   /** TRANSFER_FAILED, OBJECT_CORRUPT, DISK_FULL, or the store's own error; the URL in messages has no signature. */
   download(options: Download): Promise<void>;
-  /** Sends the whole file again when it was cut. Errors as for downloads. */
+  /** Sends the whole file (or part) again when it was cut. Errors as for downloads. */
   upload(options: Upload): Promise<void>;
   close(): Promise<void>;
 }
@@ -196,6 +199,7 @@ async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
 
 async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Promise<void> {
   const { url, path, sizeBytes, signal } = options;
+  const { start, bytes } = options.part ?? { start: 0, bytes: sizeBytes };
   await retry(
     async () => {
       const actual = (await stat(path)).size;
@@ -205,14 +209,15 @@ async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Pr
           `${path} has ${actual} bytes instead of ${sizeBytes}: something changed it`,
         );
       }
-      const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+      const range = options.part ? { start, end: start + bytes - 1 } : {};
+      const file = createReadStream(path, { highWaterMark: CHUNK_BYTES, ...range });
       try {
         const answer = await connect(`cannot upload to ${plainUrl(url)}`, signal, () =>
           request(url, {
             method: 'PUT',
-            headers: { ...options.headers, 'content-length': String(sizeBytes) },
+            headers: { ...options.headers, 'content-length': String(bytes) },
             body: Readable.from(
-              counted(file, (done) => options.onProgress?.(done, sizeBytes)),
+              counted(file, (done) => options.onProgress?.(done, bytes)),
               { objectMode: false },
             ),
             signal,

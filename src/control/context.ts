@@ -19,6 +19,7 @@ import type { Previews } from './previews.ts';
 import type { RecentObjects } from './recent-objects.ts';
 import type { Registry } from './registry.ts';
 import type { TemplateCache } from './template-cache.ts';
+import type { VerifiedObjects } from './verified-objects.ts';
 import type { WebhookDeliverer } from './webhook-deliverer.ts';
 
 /** The parts of a control plane, passed to every handler. */
@@ -39,6 +40,7 @@ export interface Control {
   readonly templates: TemplateCache;
   readonly recentObjects: RecentObjects;
   readonly uploads: FinishedUploads;
+  readonly verified: VerifiedObjects;
   readonly clientAuth: ClientAuth;
   readonly audit: Audit;
   readonly nodeAuth: NodeAuth;

@@ -34,6 +34,7 @@ import { Registry } from './registry.ts';
 import { createServer } from './server.ts';
 import { TemplateCache } from './template-cache.ts';
 import { startTicks } from './ticks.ts';
+import { VerifiedObjects } from './verified-objects.ts';
 import { bodyOf } from './webhook-body.ts';
 import { WebhookDeliverer } from './webhook-deliverer.ts';
 import { type PostWebhook, webhookPoster } from './webhook-post.ts';
@@ -210,6 +211,7 @@ export function assemble(parts: ControlParts): Control {
     templates: new TemplateCache(store),
     recentObjects: new RecentObjects(clock),
     uploads: new FinishedUploads(),
+    verified: new VerifiedObjects({ objects, logger }),
     audit: new Audit({ store, clock, logger }),
     clientAuth: new ClientAuth({ store, clock }),
     nodeAuth: new NodeAuth({ store, registry, clock, logger, farmSecret }),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { InputValues, OutputSpec, TaskError, TaskPhase, TaskResult } from './jobs.ts';
 import { EngineName, Instant, Role, Sha256 } from './names.ts';
 import { Capabilities, NodeStatus, SystemInfo } from './nodes.ts';
+import { MultipartField } from './uploads.ts';
 
 /** `POST /v1/agent/register`: once at start and after the control plane forgot the node. */
 export const RegisterRequest = z.object({
@@ -106,12 +107,14 @@ export const UploadRequest = z.object({
   fileName: z.string().regex(/^[A-Za-z0-9._-]{1,100}$/),
   sizeBytes: z.int().positive(),
   sha256: Sha256,
+  parts: z.boolean().optional().describe('the node can send a file in parts'),
 });
 export type UploadRequest = z.infer<typeof UploadRequest>;
 export const UploadAnswer = z.object({
   key: z.string(),
   url: z.string(),
   headers: z.record(z.string(), z.string()),
+  ...MultipartField,
 });
 export type UploadAnswer = z.infer<typeof UploadAnswer>;
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Instant, Name, Sha256, Version } from './names.ts';
+import { MultipartField } from './uploads.ts';
 
 /** A manifest on the wire; its own schema is in `bundle/manifest.ts`. */
 const ManifestDocument = z.record(z.string(), z.unknown());
@@ -29,9 +30,12 @@ export const ObjectUploadRequest = z
   .object({ kind: z.enum(['asset', 'bundle']), sha256: Sha256, sizeBytes: z.int().nonnegative() })
   .strict();
 export type ObjectUploadRequest = z.infer<typeof ObjectUploadRequest>;
+/** In the query, not in the body: a control plane that does not know it must not refuse the request. */
+export const ObjectUploadQuery = z.object({ parts: z.enum(['1', '0']).optional() });
 export const ObjectUploadAnswer = z.object({
   key: z.string(),
   url: z.string().nullable(),
   headers: z.record(z.string(), z.string()),
+  ...MultipartField,
 });
 export type ObjectUploadAnswer = z.infer<typeof ObjectUploadAnswer>;

@@ -28,6 +28,7 @@ import { afterReport, jobChanged, jobProgressed, nodeChanged, rendered } from '.
 import { requireLease } from '../lease-check.ts';
 import type { NodeEntry } from '../registry.ts';
 import type { Routes } from '../route.ts';
+import { uploadPlace } from '../upload-place.ts';
 import { instant, nodeView } from '../views.ts';
 
 const TaskParams = z.object({ id: z.string().max(64) });
@@ -93,13 +94,8 @@ export function agentRoutes(routes: Routes, control: Control): void {
         );
       }
       const key = objectKeys.output(params.id, epoch, body.fileName);
-      const put = await control.objects.presignPut(key, {
-        sizeBytes,
-        sha256,
-        ttlSeconds: control.config.objects.presignTtlSeconds,
-        baseUrl: baseUrlFor(control, request, 'node'),
-      });
-      return { key, ...put };
+      const baseUrl = baseUrlFor(control, request, 'node');
+      return await uploadPlace(control, { key, sizeBytes, sha256, baseUrl, canParts: body.parts === true });
     },
   });
   reportRoutes(routes, control);
@@ -283,11 +279,17 @@ async function checkOutput(control: Control, fence: Fence, result: CompleteReque
   }
   if (!control.config.objects.checkOutputs || control.uploads.take(result.key, result.sizeBytes)) return;
   const info = await control.objects.head(result.key);
-  if (info?.sizeBytes === result.sizeBytes) return;
+  const isSize = info?.sizeBytes === result.sizeBytes;
+  if (isSize && (await control.verified.has(info, result.sha256))) return;
   // Said again after the clean-up has removed it: the store knows that it was there.
   const task = await control.store.getTask(fence.taskId);
   if (task?.state === 'succeeded' && task.epoch === fence.epoch) return;
-  const found = info === null ? 'is not there' : `has ${info.sizeBytes} bytes, not ${result.sizeBytes}`;
+  const found =
+    info === null
+      ? 'is not there'
+      : isSize
+        ? `has another content than sha256 ${result.sha256}`
+        : `has ${info.sizeBytes} bytes, not ${result.sizeBytes}`;
   throw new FlatrenderError('OUTPUT_INVALID', `the output ${result.key} ${found}`, {
     hint: 'upload it again, then complete',
   });

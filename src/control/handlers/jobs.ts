@@ -92,15 +92,22 @@ function logFilesOfJobs(routes: Routes, control: Control): void {
       const logs: z.infer<typeof LogFilesAnswer>['logs'] = [];
       for await (const { key, sizeBytes, sha256 } of objects.list(objectKeys.outputsOfJob(job.id))) {
         const [, task, epoch, fileName] = LOG_FILE.exec(key) ?? [];
-        // Agents give the digest with every upload.
-        if (!task || !fileName || sha256 === null) continue;
+        if (!task || !fileName) continue;
+        const digest = sha256 ?? (await digestOf(control, key));
+        if (digest === null) continue;
         const url = await objects.presignGet(key, sign);
-        logs.push({ task, epoch: Number(epoch), fileName, sizeBytes, sha256, url });
+        logs.push({ task, epoch: Number(epoch), fileName, sizeBytes, sha256: digest, url });
       }
       logs.sort((a, b) => (a.task === b.task ? a.epoch - b.epoch : a.task < b.task ? -1 : 1));
       return { logs };
     },
   });
+}
+
+/** Of an object whose place in a list does not say it. null: it is gone. */
+async function digestOf({ objects, verified }: Control, key: string): Promise<string | null> {
+  const info = await objects.head(key);
+  return info === null ? null : await verified.digestOf(info);
 }
 
 function filesOfJobs(routes: Routes, control: Control): void {

@@ -7,6 +7,7 @@ import { objectKeys } from '../../objects/object-store.ts';
 import { Name, Version } from '../../protocol/names.ts';
 import {
   ObjectUploadAnswer,
+  ObjectUploadQuery,
   ObjectUploadRequest,
   TemplateAnswer,
   TemplateList,
@@ -17,6 +18,7 @@ import { baseUrlFor } from '../base-url.ts';
 import { forbidden } from '../client-auth.ts';
 import type { Control } from '../context.ts';
 import type { Routes } from '../route.ts';
+import { uploadPlace } from '../upload-place.ts';
 import { templateView } from '../views.ts';
 
 const NameParams = z.object({ name: Name });
@@ -86,8 +88,9 @@ function uploadRoutes(routes: Routes, control: Control): void {
   const { objects, config, recentObjects } = control;
   routes.add('uploads', {
     body: ObjectUploadRequest,
+    query: ObjectUploadQuery,
     answers: { 200: ObjectUploadAnswer },
-    async handle({ body, request, token }) {
+    async handle({ body, query, request, token }) {
       const { kind, sha256, sizeBytes } = body;
       // A bundle is code that runs on nodes; submitting jobs does not need it.
       if (kind === 'bundle' && token.role !== 'admin') throw forbidden(token, 'admin');
@@ -101,10 +104,15 @@ function uploadRoutes(routes: Routes, control: Control): void {
       recentObjects.note(sha256);
       const key = objectKeys[kind](sha256);
       const there = await objects.head(key);
-      if (there?.sizeBytes === sizeBytes) return { key, url: null, headers: {} };
+      const already = { key, url: null, headers: {} };
+      const canParts = query.parts === '1';
+      // Who sends parts is told while it is still being read; it asks again.
+      if (there?.sizeBytes === sizeBytes && !(canParts && objects.multipart && there.sha256 === null)) {
+        if (await control.verified.has(there, sha256)) return already;
+      }
       const baseUrl = baseUrlFor(control, request, 'client');
-      const ttlSeconds = config.objects.presignTtlSeconds;
-      return { key, ...(await objects.presignPut(key, { sizeBytes, sha256, ttlSeconds, baseUrl })) };
+      const place = await uploadPlace(control, { key, sizeBytes, sha256, baseUrl, canParts });
+      return place.multipart?.done ? already : place;
     },
   });
 }
@@ -124,6 +132,12 @@ async function manifestOfBundle(
   if (info === null) {
     throw new FlatrenderError('OBJECT_NOT_FOUND', `the bundle ${sha256} was not uploaded`, {
       hint: 'ask POST /v1/uploads where to put it, or use "flatrender template push"',
+    });
+  }
+  // A bundle runs on nodes: never one that is not what it is called.
+  if (!(await control.verified.has(info, sha256))) {
+    throw new FlatrenderError('OBJECT_CORRUPT', `the bundle ${sha256} arrived with another content`, {
+      hint: 'push it again',
     });
   }
   const manifest = await readBundleManifest({
