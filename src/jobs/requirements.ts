@@ -37,6 +37,12 @@ export interface NodeFacts {
   readonly blockedTemplates: readonly string[];
 }
 
+/** The same requirement in the one form that is kept of all that are equal to it. */
+export function canonicalRequirement(requirement: Requirement): Requirement {
+  const fallback = requirement.node === null || requirement.fallback;
+  return { ...requirement, tags: [...requirement.tags].sort(), fallback };
+}
+
 /** The canonical text of a requirement: equal requirements give equal text. */
 export function requirementKey(requirement: Requirement): string {
   const { role, engines, template, tags, node, fallback, avoid, minVersions, memoryMb, vramMb } = requirement;

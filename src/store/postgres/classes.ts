@@ -1,4 +1,4 @@
-import { type Requirement, requirementKey } from '../../jobs/requirements.ts';
+import { canonicalRequirement, type Requirement, requirementKey } from '../../jobs/requirements.ts';
 import type { RequirementClass } from './context.ts';
 import type { Queries } from './database.ts';
 
@@ -13,7 +13,10 @@ export class Classes {
     const unknown = [...wanted].filter(([key]) => !this.#byKey.has(key));
     if (unknown.length > 0) {
       const keys = unknown.map(([key]) => key);
-      const values = [keys, unknown.map(([, requirement]) => JSON.stringify(requirement))];
+      const values = [
+        keys,
+        unknown.map(([, requirement]) => JSON.stringify(canonicalRequirement(requirement))),
+      ];
       await queries.rows(
         `insert into classes (key, requirement) select * from unnest($1::text[], $2::json[])
          on conflict (key) do nothing`,

@@ -53,6 +53,18 @@ export class Database implements Queries {
     return this.#again(() => this.#once(work));
   }
 
+  /** One connection for as long as `work` takes: for what is no single transaction. */
+  session<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return this.#again(async () => {
+      const client = await this.pool.connect();
+      try {
+        return await work(client);
+      } finally {
+        client.release();
+      }
+    });
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     await this.pool.end();

@@ -22,11 +22,10 @@ type JobMethods = Pick<
   | 'retryJob'
   | 'promoteDue'
   | 'queueAges'
-  | 'stats'
 >;
 
 export function jobMethods(context: Context): JobMethods {
-  const { db, counts } = context;
+  const { db } = context;
   return {
     submit: (jobs, idempotency) => submit(context, jobs, idempotency),
 
@@ -102,8 +101,6 @@ export function jobMethods(context: Context): JobMethods {
         since: Number(row.since),
       }));
     },
-
-    stats: () => counts.stats,
   };
 }
 

@@ -1,5 +1,5 @@
 /** What the SQLite store keeps in memory: counts, classes, bundles, heads of the queue, claims that run. No jobs, no tasks. */
-import { type Requirement, requirementKey } from '../../jobs/requirements.ts';
+import { canonicalRequirement, type Requirement, requirementKey } from '../../jobs/requirements.ts';
 import { JobState, TaskState } from '../../protocol/jobs.ts';
 import { type Counted, CountedSet } from './counted-set.ts';
 import { QueueHeads, type TaskKey } from './queue-heads.ts';
@@ -137,11 +137,7 @@ export class Memory {
   }
 
   classOf(sql: Sql, requirement: Requirement): Counted<Requirement> {
-    return this.classes.intern(sql, requirementKey(requirement), () => ({
-      ...requirement,
-      tags: [...requirement.tags].sort(),
-      fallback: requirement.node === null || requirement.fallback,
-    }));
+    return this.classes.intern(sql, requirementKey(requirement), () => canonicalRequirement(requirement));
   }
 
   bundleOf(sql: Sql, bundle: Bundle): Counted<Bundle> {
