@@ -6,6 +6,8 @@ import { newId } from '../lib/ids.ts';
 import type { TokenRole } from '../protocol/tokens.ts';
 import type { Store, TokenRecord } from '../store/store.ts';
 
+// With several control planes a revocation at another one may not be heard of: it holds here after this time at the latest.
+const TRUSTED_MS = 5000;
 // Far more than a farm has tokens; bounds the memory all the same.
 const CACHED_TOKENS = 1000;
 // The scheme in any case (RFC 9110, 11.1), the token as it is.
@@ -31,7 +33,7 @@ export function makeToken(
 export class ClientAuth {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #cache = new Map<string, TokenRecord>();
+  readonly #cache = new Map<string, { readonly record: TokenRecord; readonly readAt: number }>();
   readonly #used = new Map<string, number>();
   readonly #saved = new Map<string, number>();
   #revocations = 0;
@@ -69,15 +71,24 @@ export class ClientAuth {
 
   /** When the token was last used, including what is not written yet. */
   lastUsedAt(record: TokenRecord): number | null {
-    return this.#used.get(record.id) ?? this.#saved.get(record.id) ?? record.lastUsedAt;
+    const here = this.#used.get(record.id) ?? this.#saved.get(record.id);
+    if (here === undefined) return record.lastUsedAt;
+    // It may have been used at another control plane since.
+    return Math.max(here, record.lastUsedAt ?? 0);
   }
 
   /** The token must not work any more from this moment on. */
   revoked(id: string): void {
     this.#revocations += 1;
-    for (const [hash, record] of this.#cache) if (record.id === id) this.#cache.delete(hash);
+    for (const [hash, { record }] of this.#cache) if (record.id === id) this.#cache.delete(hash);
     this.#used.delete(id);
     this.#saved.delete(id);
+  }
+
+  /** Changes elsewhere may have been missed: all tokens are read anew. */
+  forgetAll(): void {
+    this.#revocations += 1;
+    this.#cache.clear();
   }
 
   /** Writes behind when tokens were last used. */
@@ -90,15 +101,17 @@ export class ClientAuth {
   }
 
   async #find(hash: string): Promise<TokenRecord | null> {
+    const readAt = this.#clock.now();
     const cached = this.#cache.get(hash);
-    if (cached) return cached;
+    if (cached && (this.#store.shared === null || readAt - cached.readAt < TRUSTED_MS)) return cached.record;
     const before = this.#revocations;
     const record = await this.#store.findToken(hash);
+    if (record === null) this.#cache.delete(hash);
     // Revoked while it was being read: it may be this one, so it is not remembered.
     if (record === null || before !== this.#revocations) return record;
     const [oldest] = this.#cache.keys();
     if (oldest !== undefined && this.#cache.size >= CACHED_TOKENS) this.#cache.delete(oldest);
-    this.#cache.set(hash, record);
+    this.#cache.set(hash, { record, readAt });
     return record;
   }
 }

@@ -15,9 +15,11 @@ import type { FinishedUploads } from './finished-uploads.ts';
 import type { Leases } from './leases.ts';
 import type { Metrics } from './metrics.ts';
 import type { NodeAuth } from './node-auth.ts';
+import type { NodeSync } from './node-sync.ts';
 import type { Previews } from './previews.ts';
 import type { RecentObjects } from './recent-objects.ts';
 import type { Registry } from './registry.ts';
+import type { Replicas } from './replicas.ts';
 import type { TemplateCache } from './template-cache.ts';
 import type { VerifiedObjects } from './verified-objects.ts';
 import type { WebhookDeliverer } from './webhook-deliverer.ts';
@@ -45,6 +47,9 @@ export interface Control {
   readonly audit: Audit;
   readonly nodeAuth: NodeAuth;
   readonly enrolment: Enrolment;
+  /** This control plane among the others of the farm. */
+  readonly replicas: Replicas;
+  readonly nodeSync: NodeSync;
   readonly metrics: Metrics;
   readonly webhooks: WebhookDeliverer;
   /** Every control plane of the farm has the same. */

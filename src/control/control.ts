@@ -22,15 +22,18 @@ import { afterChange, afterUndelivered, jobChanged, nodeChanged } from './effect
 import { Enrolment } from './enrolment.ts';
 import { Events } from './events.ts';
 import { FinishedUploads } from './finished-uploads.ts';
+import { leaseNews, nodeGoneElsewhere, replicaParts } from './follow-replicas.ts';
 import { Leases } from './leases.ts';
 import { Metrics } from './metrics.ts';
 import { NodeAuth } from './node-auth.ts';
+import { NodeSync } from './node-sync.ts';
 import { observeObjects, observeStore } from './observed.ts';
 import { meshFinder } from './open-mesh.ts';
 import { type FarmObjects, openObjects } from './open-objects.ts';
 import { Previews } from './previews.ts';
 import { RecentObjects } from './recent-objects.ts';
 import { Registry } from './registry.ts';
+import { Replicas } from './replicas.ts';
 import { createServer } from './server.ts';
 import { TemplateCache } from './template-cache.ts';
 import { startTicks } from './ticks.ts';
@@ -87,6 +90,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     control.metrics.close();
   });
   undo.defer(() => control.enrolment.close());
+  control.replicas.start();
+  await control.nodeSync.begin();
   await control.registry.load();
   await control.enrolment.load();
   await control.leases.load();
@@ -177,6 +182,7 @@ export function assemble(parts: ControlParts): Control {
       metrics.lease('expired');
       afterChange(control, change);
     },
+    onNews: (news) => leaseNews(control, news),
   });
   const dispatcher = new Dispatcher({
     store,
@@ -190,6 +196,13 @@ export function assemble(parts: ControlParts): Control {
     },
   });
   const events = new Events({ clock, maxClients: config.limits.eventClients });
+  const farm = config.farm.name;
+  const enrolment = new Enrolment({ store, registry, clock, logger, farmSecret, farm, mesh });
+  const replicas = new Replicas({
+    ...{ store, clock, logger, suspectMs: config.leases.suspectSeconds * 1000 },
+    ...replicaParts(() => control),
+  });
+  const onRemoved = (nodeId: string): void => nodeGoneElsewhere(control, nodeId);
   const version = packageVersion();
   metrics.watch({ store, registry, leases, dispatcher, events, version, now: () => clock.now() });
   // Half of what nodes are told: a preview that comes a little early is no reason to refuse it.
@@ -208,14 +221,16 @@ export function assemble(parts: ControlParts): Control {
     dispatcher,
     events,
     previews: new Previews({ maxBytes: config.limits.previewBytes, minIntervalMs, clock }),
-    templates: new TemplateCache(store),
+    templates: new TemplateCache(store, clock),
     recentObjects: new RecentObjects(clock),
     uploads: new FinishedUploads(),
     verified: new VerifiedObjects({ objects, logger }),
     audit: new Audit({ store, clock, logger }),
     clientAuth: new ClientAuth({ store, clock }),
     nodeAuth: new NodeAuth({ store, registry, clock, logger, farmSecret }),
-    enrolment: new Enrolment({ store, registry, clock, logger, farmSecret, farm: config.farm.name, mesh }),
+    enrolment,
+    replicas,
+    nodeSync: new NodeSync({ store, registry, enrolment, clock, onRemoved }),
     metrics,
     webhooks: new WebhookDeliverer({
       store,

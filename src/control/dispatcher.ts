@@ -6,6 +6,7 @@
  */
 import { isCapable, type Requirement } from '../jobs/requirements.ts';
 import type { Clock } from '../lib/clock.ts';
+import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { JobWithTask, Store } from '../store/store.ts';
 import type { NodeEntry, Registry } from './registry.ts';
@@ -32,6 +33,10 @@ interface ClaimCall {
 
 // The protocol lets a node ask for up to 64 slots; more open polls of one node are leftovers of lost connections.
 const WAITERS_PER_NODE = 64;
+// An answer of the store that takes longer than this is not waited for: nodes give up 10 s after their wait.
+const LATE_MS = 5000;
+// Of what others queued nobody knows how much there is: so many ask, and as long as one of them gets something, again.
+const POLL_WAKES = 16;
 // Asking for every waiter is only done when who-may-take-what changed; once a second is soon enough then.
 const SWEEP_EVERY_MS = 1000;
 const SWEEP_PARALLEL = 16;
@@ -45,6 +50,7 @@ export class Dispatcher {
   #sweptAt = Number.NEGATIVE_INFINITY;
   #stopPromotion: () => void = () => undefined;
   #promoteAt = Number.POSITIVE_INFINITY;
+  #polling = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -73,17 +79,42 @@ export class Dispatcher {
       };
       this.#enter(waiter);
       call.onGone(() => this.#giveUp(waiter));
+      const { clock } = this.#options;
+      waiter.stopTimer = clock.after(call.waitMs + LATE_MS, () => this.#giveUpLate(waiter));
       void this.#attempt(waiter).then(() => {
         if (waiter.over) return;
+        waiter.stopTimer();
         if (call.waitMs === 0) this.#finish(waiter, null);
-        else waiter.stopTimer = this.#options.clock.after(call.waitMs, () => this.#timeOut(waiter));
+        else waiter.stopTimer = clock.after(call.waitMs, () => this.#timeOut(waiter));
       });
     });
   }
 
   /** `count` new tasks of this requirement are in the queue. */
   wake(requirement: Requirement, count = 1): void {
+    this.#offer(requirement, count);
+  }
+
+  /** Looks for tasks that came into the queue without a word: some other control plane may have died before it told. */
+  async poll(): Promise<void> {
+    const { shared } = this.#options.store;
+    if (shared === null || this.#polling) return;
+    this.#polling = true;
+    try {
+      for (let more = true; more && !this.#closed && this.#waiters.count > 0; ) {
+        const queued = await shared.listQueued();
+        const asked = queued.flatMap((requirement) => this.#offer(requirement, POLL_WAKES));
+        more = (await Promise.all(asked)).includes(true);
+      }
+    } finally {
+      this.#polling = false;
+    }
+  }
+
+  /** Lets up to `count` idle waiters ask; each resolves to whether it got something. */
+  #offer(requirement: Requirement, count: number): Promise<boolean>[] {
     let left = count;
+    const asked: Promise<boolean>[] = [];
     const start = (waiter: Waiter): void => {
       if (left === 0) return;
       if (!this.#options.registry.claims(waiter.entry)) return;
@@ -93,23 +124,24 @@ export class Dispatcher {
         waiter.again = true;
       } else {
         left -= 1;
-        void this.#attempt(waiter);
+        asked.push(this.#attempt(waiter));
       }
     };
     if (requirement.node !== null) {
       for (const waiter of this.#waiters.ofNode(requirement.node)) start(waiter);
-      if (!requirement.fallback) return;
+      if (!requirement.fallback) return asked;
     }
     for (const group of this.#waiters.groups()) {
-      if (left === 0) return;
+      if (left === 0) return asked;
       if (!isCapable(requirement, group.facts)) continue;
       for (const waiter of group.idle) {
-        if (left === 0) return;
+        if (left === 0) return asked;
         start(waiter);
       }
     }
     // Whoever is asking right now may have asked just before the tasks were there.
     for (const group of this.#waiters.groups()) for (const waiter of group.busy) start(waiter);
+    return asked;
   }
 
   /** The node can do other things than before, or may claim again. */
@@ -130,7 +162,8 @@ export class Dispatcher {
   sweep(): void {
     if (this.#sweepDue || this.#closed || this.#waiters.count === 0) return;
     const { clock } = this.#options;
-    const wait = this.#sweptAt + SWEEP_EVERY_MS - clock.now();
+    // Not longer, should the clock have been set back since.
+    const wait = Math.min(this.#sweptAt + SWEEP_EVERY_MS - clock.now(), SWEEP_EVERY_MS);
     if (wait <= 0) {
       void this.#sweepNow();
       return;
@@ -142,9 +175,9 @@ export class Dispatcher {
     });
   }
 
-  /** A delayed task becomes due at this time. */
+  /** A delayed task becomes due at this time; the control plane that leads sees to it. */
   dueAt(time: number): void {
-    if (time >= this.#promoteAt || this.#closed) return;
+    if (time >= this.#promoteAt || this.#closed || !this.#leads) return;
     this.#stopPromotion();
     this.#promoteAt = time;
     const wait = Math.max(0, time - this.#options.clock.now());
@@ -155,7 +188,7 @@ export class Dispatcher {
   async promote(): Promise<void> {
     this.#stopPromotion();
     this.#promoteAt = Number.POSITIVE_INFINITY;
-    if (this.#closed) return;
+    if (this.#closed || !this.#leads) return;
     const { store, clock, logger } = this.#options;
     try {
       const { promoted, jobIds, nextAt } = await store.promoteDue(clock.now());
@@ -166,7 +199,9 @@ export class Dispatcher {
       }
       if (nextAt !== null) this.dueAt(Math.max(nextAt, clock.now() + 1));
     } catch (error) {
-      logger.error('jobs.due-failed', { error });
+      // A database that is away is told of once, elsewhere.
+      const level = store.failure()?.code === 'UNAVAILABLE' ? 'debug' : 'error';
+      logger[level]('jobs.due-failed', { error });
       this.dueAt(clock.now() + 1000);
     }
   }
@@ -178,7 +213,12 @@ export class Dispatcher {
     for (const waiter of this.#waiters.all()) this.#giveUp(waiter);
   }
 
-  async #attempt(waiter: Waiter): Promise<void> {
+  get #leads(): boolean {
+    return this.#options.store.shared?.isLeader !== false;
+  }
+
+  /** True when the waiter got something. */
+  async #attempt(waiter: Waiter): Promise<boolean> {
     this.#waiters.setBusy(waiter, true);
     let work: JobWithTask | null = null;
     try {
@@ -191,14 +231,15 @@ export class Dispatcher {
         this.#leave(waiter);
         waiter.reject(error);
       }
-      return;
+      return false;
     }
     if (waiter.over) {
       if (work) this.#undelivered(waiter, work);
-      return;
+      return false;
     }
     this.#waiters.setBusy(waiter, false);
     if (work || waiter.late) this.#finish(waiter, work);
+    return work !== null;
   }
 
   #undelivered({ entry, claimId }: Waiter, work: JobWithTask): void {
@@ -221,6 +262,8 @@ export class Dispatcher {
 
   async #sweepNow(): Promise<void> {
     this.#sweptAt = this.#options.clock.now();
+    // Counts in memory may be seconds old when others write, too.
+    if (this.#options.store.shared) return await this.poll().catch(() => undefined);
     const waiters = this.#waiters.idle();
     let next = 0;
     const work = async (): Promise<void> => {
@@ -235,8 +278,19 @@ export class Dispatcher {
 
   /** The time is up; an attempt that is under way may still bring a task, and ends the poll. */
   #timeOut(waiter: Waiter): void {
-    if (waiter.busy) waiter.late = true;
-    else this.#giveUp(waiter);
+    if (!waiter.busy) {
+      this.#giveUp(waiter);
+      return;
+    }
+    waiter.late = true;
+    waiter.stopTimer = this.#options.clock.after(LATE_MS, () => this.#giveUpLate(waiter));
+  }
+
+  /** The store does not answer: what it may still give goes back. */
+  #giveUpLate(waiter: Waiter): void {
+    if (waiter.over) return;
+    this.#leave(waiter);
+    waiter.reject(new FlatrenderError('UNAVAILABLE', 'the database does not answer at the moment'));
   }
 
   #giveUp(waiter: Waiter): void {

@@ -92,10 +92,10 @@ export function jobChanged(control: Control, jobId: string): void {
     events.skip();
     return;
   }
-  void store.getJob(jobId).then(
-    (found) => found && events.publish({ type: 'job', job: jobView(found.job, found.tasks, leases) }),
-    () => events.skip(),
-  );
+  events.publishLatest(`job ${jobId}`, async () => {
+    const found = await store.getJob(jobId);
+    return found && { type: 'job', job: jobView(found.job, found.tasks, leases) };
+  });
 }
 
 /** Publishes progress of a job, at most four times a second. */

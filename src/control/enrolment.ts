@@ -64,6 +64,28 @@ export class Enrolment {
     this.#keeper.compareAll();
   }
 
+  /** Other control planes may have made invitations, or machines used them there. */
+  async reload(): Promise<void> {
+    const { store, registry } = this.#options;
+    const records = new Map((await store.listInvitations()).map((record) => [record.nodeId, record]));
+    let isNews = false;
+    for (const entry of registry.all()) {
+      const record = records.get(entry.id) ?? null;
+      const known = entry.invitation;
+      if (known && record && !isNewer(record, known)) continue;
+      if (known === record) continue;
+      isNews = true;
+      entry.invitation = record;
+    }
+    if (isNews) this.#keeper.plan();
+  }
+
+  /** Another control plane removed the node: where the mesh is, its tunnel is cut. */
+  async removedElsewhere(nodeId: string): Promise<void> {
+    await this.remove(nodeId);
+    this.removed();
+  }
+
   /**
    * A new invitation; the ones before are dead. In a mesh the node's key is replaced by a temporary one, so its tunnel is cut
    * until the invitation is used. `urlFor`: how nodes reach this control plane, with its address in the mesh or without one.
@@ -79,6 +101,7 @@ export class Enrolment {
     const expiresAt = clock.now() + Math.round(request.hours * 3_600_000);
     const mesh = await this.#keeper.find();
     const before = entry.invitation;
+    if (mesh === null && request.mesh !== 'none') this.#refuseWithoutMesh();
     if (request.address !== undefined && (mesh === null || request.mesh === 'none')) {
       throw new FlatrenderError(
         'MESH_UNAVAILABLE',
@@ -234,6 +257,19 @@ export class Enrolment {
     }
   }
 
+  /** MESH_UNAVAILABLE when nodes of this farm get tunnels, but the mesh is at another control plane. */
+  #refuseWithoutMesh(): void {
+    const { store, registry } = this.#options;
+    if (store.shared === null) return;
+    const hasTunnels = Iterator.from(registry.all()).some(
+      ({ invitation }) => invitation?.temporaryKey != null,
+    );
+    if (!hasTunnels) return;
+    throw new FlatrenderError('MESH_UNAVAILABLE', 'the mesh of this farm is not on this control plane', {
+      hint: 'ask the control plane whose machine has the tunnel (wg0), with --gateway; or invite without a tunnel',
+    });
+  }
+
   #secretOf(entry: NodeEntry, request: SignedRequest, headers: Headers): string {
     const newest = entry.invitation?.number ?? 0;
     for (let number = newest; number >= Math.max(1, newest - NUMBERS_KNOWN + 1); number -= 1) {
@@ -260,6 +296,13 @@ export class Enrolment {
     entry.invitation = invitation;
     registry.put(entry.record);
   }
+}
+
+/** Whether `a` says more than `b`, which is kept in memory and may be ahead of the store. */
+function isNewer(a: InvitationRecord, b: InvitationRecord): boolean {
+  if (a.number !== b.number) return a.number > b.number;
+  if (a.usedAt !== b.usedAt) return a.usedAt !== null;
+  return a.isApplied && !b.isApplied;
 }
 
 function keyInUse(nodeId: string, whose: string): FlatrenderError {

@@ -56,6 +56,8 @@ export class Events {
   readonly #boot = randomBytes(4).toString('hex');
   readonly #clients = new Set<Client>();
   readonly #throttled = new Map<string, { nextAt: number; pending: Pending | null }>();
+  /** What is being read, and what is to be read after it. */
+  readonly #making = new Map<string, (() => Promise<FarmEvent | null>) | null>();
   #ring: Entry[] = [];
   #n = 0;
   /** Events up to this one were made while nobody listened, or have left the ring: they cannot be resumed. */
@@ -98,6 +100,27 @@ export class Events {
     for (const client of this.#clients) if (wants(client.filter, topic)) this.#send(client, frame);
   }
 
+  /**
+   * Sends the state that `make` reads now. One at a time for each `key`: what was read first is sent first, and of those that
+   * come meanwhile only the newest is made.
+   */
+  publishLatest(key: string, make: () => Promise<FarmEvent | null>): void {
+    if (!this.isActive) {
+      this.skip();
+      return;
+    }
+    void this.#make(key, make);
+  }
+
+  /** What clients show may be wrong: all of them, also those that resume, are to read everything anew. */
+  reset(reason: string): void {
+    this.skip();
+    this.#ring = [];
+    const event: FarmEvent = { type: 'reset', reason };
+    const frame = `id: ${this.#boot}-${this.#n}\nevent: reset\ndata: ${JSON.stringify(event)}\n\n`;
+    for (const client of [...this.#clients]) this.#send(client, frame);
+  }
+
   /** Something happened that cannot be shown as an event now; who resumes must read everything anew. */
   skip(): void {
     this.#n += 1;
@@ -115,9 +138,11 @@ export class Events {
     }
     const now = this.#clock.now();
     const slot = this.#throttled.get(key);
-    if (slot === undefined || (slot.pending === null && slot.nextAt <= now)) {
+    // Further away than one interval: the clock was set back since.
+    const isDue = slot === undefined || slot.nextAt <= now || slot.nextAt > now + THROTTLE_MS;
+    if (slot === undefined || (slot.pending === null && isDue)) {
       this.#throttled.set(key, { nextAt: now + THROTTLE_MS, pending: null });
-      void this.#make(make);
+      void this.#make(key, make);
     } else if (slot.pending === null) {
       const stop = this.#clock.after(slot.nextAt - now, () => {
         this.#throttled.delete(key);
@@ -178,7 +203,10 @@ export class Events {
     const match = /^([0-9a-f]{8})-(\d{1,15})$/.exec(lastEventId);
     const n = match?.[1] === this.#boot ? Number(match[2]) : undefined;
     if (n === undefined || n > this.#n || n < this.#lostUpTo) {
-      const reason = n === undefined ? 'the control plane was started anew' : 'that was too long ago';
+      const reason =
+        n === undefined
+          ? 'the control plane was started anew, or another one answers now'
+          : 'that was too long ago';
       const reset: FarmEvent = { type: 'reset', reason };
       this.#send(client, `id: ${this.#boot}-${this.#n}\nevent: reset\ndata: ${JSON.stringify(reset)}\n\n`);
       return;
@@ -211,14 +239,22 @@ export class Events {
     });
   }
 
-  async #make(make: () => Promise<FarmEvent | null>): Promise<void> {
-    try {
-      const event = await make();
-      if (event) this.publish(event);
-    } catch {
-      // The store failed; whoever resumes reads everything anew.
-      this.skip();
+  async #make(key: string, make: () => Promise<FarmEvent | null>): Promise<void> {
+    if (this.#making.has(key)) {
+      this.#making.set(key, make);
+      return;
     }
+    for (let next: typeof make | null = make; next !== null; next = this.#making.get(key) ?? null) {
+      this.#making.set(key, null);
+      try {
+        const event = await next();
+        if (event) this.publish(event);
+      } catch {
+        // The store failed; whoever resumes reads everything anew.
+        this.skip();
+      }
+    }
+    this.#making.delete(key);
   }
 }
 

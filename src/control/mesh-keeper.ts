@@ -34,6 +34,8 @@ export class MeshKeeper {
   /** Whether there may be keys in the mesh that no invitation has. */
   #looksAtAll = false;
   #failures = 0;
+  /** It was said that the mesh is at another control plane. */
+  #isElsewhere = false;
   #retryAt = 0;
   #cancel = (): void => undefined;
   #queue: Promise<unknown> = Promise.resolve();
@@ -158,7 +160,7 @@ export class MeshKeeper {
     try {
       const mesh = await this.find();
       if (mesh) await this.#compare(mesh, pending);
-      else if (pending.length > 0) throw new FlatrenderError('MESH_UNAVAILABLE', 'the mesh is not there');
+      else if (pending.length > 0) this.#missMesh(pending);
       this.#looksAtAll = false;
       this.#failures = 0;
       this.#retryAt = 0;
@@ -167,6 +169,16 @@ export class MeshKeeper {
       const retryInMs = this.#retryLater();
       logger.warn('mesh.not-in-line', { nodes: pending.map(({ id }) => id), error, retryInMs });
     }
+  }
+
+  /** MESH_UNAVAILABLE, unless another control plane of the farm may have the mesh: then it is that one's to do. */
+  #missMesh(pending: readonly NodeEntry[]): void {
+    const { store, logger } = this.#options;
+    if (store.shared === null) throw new FlatrenderError('MESH_UNAVAILABLE', 'the mesh is not there');
+    const nodes = pending.map(({ id }) => id);
+    const message = 'the control plane whose machine has the mesh changes their keys';
+    if (!this.#isElsewhere) logger.info('mesh.elsewhere', { nodes, message });
+    this.#isElsewhere = true;
   }
 
   /** One node whose key is refused must not hold up the others: all are tried, then the first failure is thrown. */

@@ -69,6 +69,10 @@ function observe<T extends object>(
       methods.set(name, bound);
       return bound;
     },
+    set(_, name, value) {
+      methods.delete(name);
+      return Reflect.set(target, name, value);
+    },
   });
 }
 

@@ -100,7 +100,9 @@ function attemptView(attempt: AttemptRecord): AttemptView {
 
 function liveOf(task: TaskRecord, leases: Leases): Pick<TaskRecord, 'phase' | 'frame' | 'frames' | 'fps'> {
   const lease = task.state === 'running' ? leases.get(task.id) : undefined;
-  return lease?.epoch === task.epoch ? lease : task;
+  if (lease?.epoch !== task.epoch) return task;
+  // Renewed through another control plane: what that one wrote is newer than what this one knows.
+  return (task.leaseUntil ?? 0) > lease.leaseUntil ? task : lease;
 }
 
 function progressOf(job: JobRecord, tasks: readonly TaskRecord[], leases: Leases): number {

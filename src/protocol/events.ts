@@ -10,7 +10,8 @@ export const FarmEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('job'), job: JobView }),
   z.object({ type: z.literal('node'), node: NodeView }),
   z.object({ type: z.literal('node.removed'), id: z.string() }),
-  z.object({ type: z.literal('log'), job: z.string(), task: z.string() }),
+  // task: null when the lines came in through another control plane.
+  z.object({ type: z.literal('log'), job: z.string(), task: z.string().nullable() }),
   z.object({ type: z.literal('reset'), reason: z.string() }),
 ]);
 export type FarmEvent = z.infer<typeof FarmEvent>;

@@ -5,6 +5,7 @@ import { NodeCreated, NodeList, NodeRemoved, NodeRequest, NodeView } from '../..
 import { gatewayUrlFor, meshUrlFor } from '../base-url.ts';
 import type { Control } from '../context.ts';
 import { afterChange } from '../effects.ts';
+import { nodeGone } from '../follow-replicas.ts';
 import type { Routes } from '../route.ts';
 import { nodeView } from '../views.ts';
 
@@ -13,7 +14,7 @@ const one = { params: NodeParams, answers: { 200: NodeView } } as const;
 
 /** Registers the routes of nodes for clients. */
 export function nodeRoutes(routes: Routes, control: Control): void {
-  const { store, registry, leases, dispatcher, logger, nodeAuth, clock, events, enrolment } = control;
+  const { store, registry, leases, dispatcher, logger, nodeAuth, clock, enrolment } = control;
   routes.add('nodes', {
     answers: { 200: NodeList },
     handle: () => ({
@@ -93,14 +94,10 @@ export function nodeRoutes(routes: Routes, control: Control): void {
       // The tunnel first: a crash in between leaves a node that can be removed again, never a tunnel of nobody.
       const uncut = await enrolment.remove(params.id);
       const changes = await store.removeNode(params.id, clock.now());
-      registry.remove(params.id);
-      nodeAuth.forget(params.id);
+      nodeGone(control, params.id);
       enrolment.removed();
-      dispatcher.nodeRemoved(params.id);
       logger.info('node.removed', { nodeId: params.id, by: token.name, tasks: changes.length });
       for (const change of changes) afterChange(control, change);
-      dispatcher.sweep();
-      events.publish({ type: 'node.removed', id: params.id });
       // Its secret is dead all the same; what is left is a tunnel to a gateway that knows it no more.
       if (uncut) return { removed: params.id, tunnel: uncut.toBody() };
       return reply.code(204).send();
