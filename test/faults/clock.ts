@@ -9,7 +9,7 @@ import { Load } from './load.ts';
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const JUMPS = [2 * MINUTE, -2 * MINUTE, 3 * HOUR, -3 * HOUR, 26 * HOUR, -26 * HOUR];
-const LASTS_MS = 3000;
+const LASTS_MS = 2000;
 
 export const clock: Fault = {
   name: 'clock',
@@ -31,7 +31,7 @@ export const clock: Fault = {
       CLOCK_SHIFT_FILE: agentShift,
     });
     const controlShift = join(farm.homes[0] ?? '', 'clock-shift');
-    const load = await Load.start(farm, { perSecond: 20, realEvery: 8 });
+    const load = await Load.start(farm, { perSecond: 20, realEvery: 16 });
     const strikes = new Strikes(farm, load);
     await load.more(10, 5);
     for (let n = 0; n < options.kills; n += 2) {

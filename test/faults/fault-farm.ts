@@ -25,6 +25,8 @@ export interface FaultFarmOptions extends BackendKinds {
   readonly env?: Readonly<Record<string, string>>;
   /** The same for each, by its home. */
   readonly perReplica?: (home: string) => Readonly<Record<string, string>>;
+  /** Where the control planes write their log; default: it is kept in memory. */
+  readonly logFile?: string;
 }
 
 /** One process that can be ended and started again. */
@@ -161,9 +163,10 @@ export async function startFaultFarm(options: FaultFarmOptions): Promise<FaultFa
   const addresses = ports.map((port) => `http://127.0.0.1:${port}`);
   const replicas = homes.map((home, n) => {
     const own = { ...env, ...options.perReplica?.(home), FLATRENDER_GATEWAY_PORT: String(ports[n]) };
+    const logFile = options.logFile === undefined ? {} : { stderrFile: options.logFile };
     return new Process(
       `control plane ${n + 1}`,
-      (more) => startCli(['control', 'run'], { home, env: { ...own, ...more } }),
+      (more) => startCli(['control', 'run'], { home, env: { ...own, ...more }, ...logFile }),
       () => answers(`${addresses[n]}/health`),
     );
   });

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +21,8 @@ export interface CliOptions {
   env?: Record<string, string | undefined>;
   /** Written to stdin, which is then closed. Default: empty, closed. */
   input?: string;
+  /** Standard error goes to the end of this file instead of to `output()`. */
+  stderrFile?: string;
   /** Default 60 000. The program is killed after it and the promise rejects with its output. */
   timeoutMs?: number;
   signal?: AbortSignal;
@@ -99,30 +101,32 @@ export async function startCli(args: string[], options: CliOptions = {}): Promis
   const home = options.home ?? (await mkdtemp(join(tmpdir(), 'flatrender-home-')));
   const mode = options.mode ?? (process.env.FLATRENDER_TEST_CLI as CliMode | undefined) ?? 'dev';
   const bin = join(root, 'bin', mode === 'built' ? 'run.js' : 'dev.js');
-  const child = spawn(process.execPath, [bin, ...args], {
+  const errors = options.stderrFile === undefined ? ('pipe' as const) : openSync(options.stderrFile, 'a');
+  const child: ChildProcess = spawn(process.execPath, [bin, ...args], {
     cwd: options.cwd ?? home,
     env: cliEnv(home, options.env),
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', errors],
     signal: options.signal,
   });
+  if (errors !== 'pipe') closeSync(errors);
   let stdout = '';
   let stderr = '';
   const listeners = new Set<() => void>();
   const notify = () => {
     for (const listener of listeners) listener();
   };
-  child.stdout.setEncoding('utf8').on('data', (chunk) => {
+  child.stdout?.setEncoding('utf8').on('data', (chunk) => {
     stdout += chunk;
     notify();
   });
-  child.stderr.setEncoding('utf8').on('data', (chunk) => {
+  child.stderr?.setEncoding('utf8').on('data', (chunk) => {
     stderr += chunk;
     notify();
   });
-  child.stdin.on('error', () => {
+  child.stdin?.on('error', () => {
     // It ended without reading its input.
   });
-  child.stdin.end(options.input ?? '');
+  child.stdin?.end(options.input ?? '');
   const ended = new Promise<CliResult>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (exitCode, signal) => resolve({ stdout, stderr, exitCode, signal }));
