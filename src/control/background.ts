@@ -8,6 +8,8 @@ const DAY_MS = 86_400_000;
 // One step holds up other writes for a few milliseconds at most.
 const JOBS_PER_STEP = 200;
 const OBJECTS_PER_STEP = 500;
+// A node that was cut off this long has lost its lease for good; a client starts its upload anew.
+const UNFINISHED_UPLOAD_MS = 3 * DAY_MS;
 
 /** What a clean-up removed. */
 export interface CleanUp {
@@ -16,6 +18,8 @@ export interface CleanUp {
   readonly assets: number;
   readonly bundles: number;
   readonly keys: number;
+  /** Uploads in parts that nobody ended. */
+  readonly uploads: number;
 }
 
 /** Runs {@link cleanUp} by `retention.cron`; CONFIG_INVALID when that is no schedule. Call the result to stop. */
@@ -81,7 +85,9 @@ export async function cleanUp(control: Control, signal: AbortSignal): Promise<Cl
     signal,
   );
   const keys = await store.purgeIdempotency(now - idempotencyHours * 3_600_000);
-  return { jobs, outputs, assets, bundles, keys };
+  signal.throwIfAborted();
+  const uploads = (await control.objects.multipart?.abortBefore(now - UNFINISHED_UPLOAD_MS)) ?? 0;
+  return { jobs, outputs, assets, bundles, keys, uploads };
 }
 
 async function removeOldOutputs(control: Control, before: number, signal: AbortSignal): Promise<number> {
@@ -112,14 +118,21 @@ async function removeAll(
 ): Promise<number> {
   let removed = 0;
   let seen = 0;
+  let due: string[] = [];
+  const flush = async (): Promise<void> => {
+    signal.throwIfAborted();
+    await control.objects.removeAll(due);
+    removed += due.length;
+    due = [];
+  };
   for await (const info of control.objects.list(prefix)) {
     signal.throwIfAborted();
     seen += 1;
     if (seen % OBJECTS_PER_STEP === 0) await breathe();
-    if (!(await isDue(info))) continue;
-    await control.objects.remove(info.key);
-    removed += 1;
+    if (await isDue(info)) due.push(info.key);
+    if (due.length >= OBJECTS_PER_STEP) await flush();
   }
+  if (due.length > 0) await flush();
   return removed;
 }
 
@@ -135,12 +148,10 @@ async function removeUnused(
   const flush = async (): Promise<void> => {
     signal.throwIfAborted();
     const used = await inUse(old.map(({ sha256 }) => sha256));
-    for (const { key, sha256 } of old) {
-      // Asked for a moment ago: the job that needs it may be on its way.
-      if (used.has(sha256) || control.recentObjects.has(sha256)) continue;
-      await control.objects.remove(key);
-      removed += 1;
-    }
+    // Asked for a moment ago: the job that needs it may be on its way.
+    const unused = old.filter(({ sha256 }) => !used.has(sha256) && !control.recentObjects.has(sha256));
+    await control.objects.removeAll(unused.map(({ key }) => key));
+    removed += unused.length;
     old = [];
     await breathe();
   };

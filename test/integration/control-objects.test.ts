@@ -257,6 +257,7 @@ test('the clean-up removes what is old and unused, and nothing else', async () =
     assets: 0,
     bundles: 0,
     keys: 0,
+    uploads: 0,
   });
   await clock.advance(31 * 86_400_000);
   assert.deepEqual(await cleanUp(farm.control, signal), {
@@ -265,6 +266,7 @@ test('the clean-up removes what is old and unused, and nothing else', async () =
     assets: 1,
     bundles: 1,
     keys: 0,
+    uploads: 0,
   });
   assert.equal((await farm.call('GET', `/v1/jobs/${old}`)).status, 404);
   assert.equal((await farm.call('GET', `/v1/jobs/${waiting}`)).body.state, 'queued');
