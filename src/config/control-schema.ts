@@ -141,7 +141,9 @@ export const ControlConfigSchema = z
     gateway: Gateway.prefault({}),
     store: z
       .string()
-      .regex(/^sqlite:.+/, 'sqlite:PATH, relative to the state directory')
+      .regex(/^(sqlite:.+|postgres(ql)?:\/\/.+)/, {
+        error: 'sqlite:PATH, relative to the state directory, or postgres://USER:PASSWORD@HOST/DATABASE',
+      })
       .default('sqlite:flatrender.db'),
     objects: Objects.prefault({}),
     leases: Leases.prefault({}),

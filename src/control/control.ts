@@ -4,14 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { type ControlConfig, resolveInHome } from '../config/control-config.ts';
-import { loadFarmSecret } from '../config/home.ts';
+import { homePaths, loadFarmSecret } from '../config/home.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { packageVersion } from '../lib/paths.ts';
 import { noTracing, startTracing, type Tracing } from '../lib/tracing.ts';
 import type { Mesh } from '../mesh/mesh.ts';
-import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
 import { Audit } from './audit.ts';
 import { startBackground } from './background.ts';
@@ -21,6 +20,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { afterChange, afterUndelivered, jobChanged, nodeChanged } from './effects.ts';
 import { Enrolment } from './enrolment.ts';
 import { Events } from './events.ts';
+import { requireSameFarm } from './farm-identity.ts';
 import { FinishedUploads } from './finished-uploads.ts';
 import { leaseNews, nodeGoneElsewhere, replicaParts } from './follow-replicas.ts';
 import { Leases } from './leases.ts';
@@ -30,6 +30,7 @@ import { NodeSync } from './node-sync.ts';
 import { observeObjects, observeStore } from './observed.ts';
 import { meshFinder } from './open-mesh.ts';
 import { type FarmObjects, openObjects } from './open-objects.ts';
+import { waitForStore } from './open-store.ts';
 import { Previews } from './previews.ts';
 import { RecentObjects } from './recent-objects.ts';
 import { Registry } from './registry.ts';
@@ -50,6 +51,8 @@ export interface ControlOptions {
   readonly clock?: Clock | undefined;
   /** The mesh that nodes join; default: the one of the configuration, when this machine has it. null: none. */
   readonly mesh?: Mesh | null | undefined;
+  /** An open store instead of the configured one; closed with the control plane. */
+  readonly store?: Store | undefined;
   /** Ends a start that is under way. A running control plane is ended by `close`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -74,11 +77,17 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   await using undo = new AsyncDisposableStack();
   const farmSecret = loadFarmSecret(directory);
   options.signal?.throwIfAborted();
-  const store = await openStore(directory, config, clock);
+  const store = options.store ?? (await waitForStore({ ...options, clock }));
   undo.defer(() => store.close());
   const { gateway } = config;
   const objects = await openObjects({ directory, config, secret: farmSecret.toString('hex'), clock, logger });
   undo.defer(() => objects.close());
+  if (store.shared) {
+    const { type, path } = config.objects;
+    const place = type === 'fs' ? resolveInHome(directory, path) : `the bucket of objects.type ${type}`;
+    const secretFile = homePaths(directory).farmSecret;
+    await requireSameFarm({ shared: store.shared, objects, place, farmSecret, secretFile, logger });
+  }
   const given = options.mesh;
   const mesh = given === undefined ? meshFinder(config, logger) : () => Promise.resolve(given);
   const tracing = await openTracing(config, logger);
@@ -260,15 +269,6 @@ function openTracing({ tracing: { endpoint } }: ControlConfig, logger: Logger): 
     version: packageVersion(),
     logger,
   });
-}
-
-/** Opens the store that a configuration names. */
-export function openStore(
-  directory: string,
-  config: ControlConfig,
-  clock: Clock = systemClock,
-): Promise<Store> {
-  return openSqliteStore({ path: resolveInHome(directory, config.store.slice('sqlite:'.length)), clock });
 }
 
 /** Listens. An address that is not there yet may come with the mesh: at boot, or when wg0 is restarted. */

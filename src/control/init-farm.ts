@@ -6,7 +6,8 @@ import { createFarmSecret, createHome, homePaths, writePrivateFile } from '../co
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { makeToken } from './client-auth.ts';
-import { localUrl, openStore } from './control.ts';
+import { localUrl } from './control.ts';
+import { openStore, shownStore } from './open-store.ts';
 
 export interface InitOptions {
   readonly directory: string;
@@ -63,7 +64,7 @@ export async function initFarm(options: InitOptions): Promise<InitResult> {
 
   const url = localUrl(config);
   if (dryRun) {
-    const database = `${config.store}`;
+    const database = shownStore(config);
     return {
       directory,
       url,
@@ -89,7 +90,7 @@ async function prepareStore(
     const isRunning = error instanceof FlatrenderError && error.code === 'ALREADY_RUNNING';
     if (!isRunning) throw error;
     if (!newAdminToken)
-      return { step: [{ what: 'database', path: config.store, result: 'already', note: 'in use' }] };
+      return { step: [{ what: 'database', path: shownStore(config), result: 'already', note: 'in use' }] };
     throw new FlatrenderError('ALREADY_RUNNING', 'the control plane runs and has its database open', {
       cause: error,
       hint: 'run "flatrender token create NAME --role admin", or "flatrender control stop" first',
@@ -99,7 +100,7 @@ async function prepareStore(
     const tokens = await store.listTokens();
     const database: InitStep = {
       what: 'database',
-      path: config.store,
+      path: shownStore(config),
       result: tokens.length > 0 ? 'already' : 'created',
     };
     if (tokens.length > 0 && !newAdminToken) {

@@ -1,0 +1,65 @@
+/** Whether this control plane belongs to the farm whose database it has: the same secret, the same objects. */
+import { createHash, randomBytes } from 'node:crypto';
+import { FlatrenderError } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { ObjectStore } from '../objects/object-store.ts';
+import type { SharedStore } from '../store/shared.ts';
+
+interface Belonging {
+  readonly shared: SharedStore;
+  readonly objects: ObjectStore;
+  /** Where the objects are, for people. */
+  readonly place: string;
+  readonly farmSecret: Uint8Array;
+  /** Path of farm.secret, for people. */
+  readonly secretFile: string;
+  readonly logger: Logger;
+}
+
+const markOf = (id: string): string => `farm/${id}`;
+
+/**
+ * Refuses to start with another farm.secret than the farm's (its nodes would be turned away here and only here), and with a
+ * directory or bucket that the others do not have (files would be there and not there). CONFIG_INVALID.
+ */
+export async function requireSameFarm(options: Belonging): Promise<void> {
+  await requireSameSecret(options);
+  await requireSameObjects(options);
+}
+
+async function requireSameSecret({ shared, farmSecret, secretFile }: Belonging): Promise<void> {
+  // Of 32 random bytes; nobody gets them back from this.
+  const own = createHash('sha256').update('flatrender farm.secret\n').update(farmSecret).digest('hex');
+  if ((await shared.agree('farm-secret', own)) === own) return;
+  throw new FlatrenderError('CONFIG_INVALID', `${secretFile} is not the farm secret of this database`, {
+    hint: `copy farm.secret from the machine of another control plane: scp THAT-MACHINE:${secretFile} ${secretFile}`,
+  });
+}
+
+/** Each control plane leaves a mark of its own; the farm's is the first one's, and all must see it. */
+async function requireSameObjects({ shared, objects, place, logger }: Belonging): Promise<void> {
+  const own = randomBytes(8).toString('hex');
+  await objects.put(markOf(own), Buffer.from('a control plane was here\n'));
+  const kept = await shared.agree('objects', own);
+  if (kept === own) return;
+  try {
+    if ((await objects.head(markOf(kept))) !== null) return;
+    const others = (await shared.listReplicas()).filter(({ id }) => id !== shared.replicaId);
+    if (others.length === 0) {
+      // The objects were moved while nothing ran.
+      await objects.put(markOf(kept), Buffer.from('a control plane was here\n'));
+      logger.warn('objects.new-place', { place, message: 'the objects of this farm are here from now on' });
+      return;
+    }
+    const where = others.map(({ hostname }) => hostname).join(', ');
+    throw new FlatrenderError(
+      'CONFIG_INVALID',
+      `the objects of this farm are not in ${place}: the other control planes (${where}) have theirs elsewhere`,
+      {
+        hint: 'several control planes need one place for objects: objects.type s3 with the same bucket, or a directory that all of them mount',
+      },
+    );
+  } finally {
+    await objects.remove(markOf(own));
+  }
+}

@@ -1,0 +1,64 @@
+/** Opens the store that a configuration names. */
+import { setTimeout } from 'node:timers/promises';
+import { type ControlConfig, resolveInHome } from '../config/control-config.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { FlatrenderError } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
+import type { Store } from '../store/store.ts';
+
+// A database that comes up with the machines around it takes a minute or two; a service manager starts this again anyway.
+const DATABASE_SECONDS = 120;
+const TRY_AGAIN_MS = 1000;
+const SAY_AGAIN_SECONDS = 15;
+
+/** The store of this configuration. ALREADY_RUNNING, SCHEMA_NEWER, STORE_FAILED; UNAVAILABLE when a database server is away. */
+export async function openStore(
+  directory: string,
+  config: ControlConfig,
+  clock: Clock = systemClock,
+): Promise<Store> {
+  if (config.store.startsWith('sqlite:'))
+    return await openSqliteStore({
+      path: resolveInHome(directory, config.store.slice('sqlite:'.length)),
+      clock,
+    });
+  // Loaded only where it is used: the start of everybody else stays as quick as it is.
+  const { openPostgresStore } = await import('../store/postgres/postgres-store.ts');
+  return await openPostgresStore({ url: config.store, clock });
+}
+
+/** The configured store for people: without the password. */
+export function shownStore({ store }: ControlConfig): string {
+  return store.replace(/^([a-z]+:\/\/[^:@/]*):[^@]*@/, '$1:…@');
+}
+
+/** The same at the start of a control plane: waits up to two minutes for a database server, and says so. */
+export async function waitForStore(options: {
+  readonly directory: string;
+  readonly config: ControlConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly signal?: AbortSignal | undefined;
+}): Promise<Store> {
+  const { directory, config, clock, logger, signal } = options;
+  const startedAt = performance.now();
+  let saidAt = Number.NEGATIVE_INFINITY;
+  for (;;) {
+    try {
+      return await openStore(directory, config, clock);
+    } catch (error) {
+      signal?.throwIfAborted();
+      const isAway = error instanceof FlatrenderError && error.code === 'UNAVAILABLE' && error.retryable;
+      const waited = (performance.now() - startedAt) / 1000;
+      if (!isAway || waited >= DATABASE_SECONDS) throw error;
+      if (waited - saidAt >= SAY_AGAIN_SECONDS) {
+        saidAt = waited;
+        const seconds = Math.round(DATABASE_SECONDS - waited);
+        logger.warn('control.waiting-for-database', { message: error.message, hint: error.hint, seconds });
+      }
+      // Nothing else keeps the process alive while it waits.
+      await setTimeout(TRY_AGAIN_MS, undefined, { signal });
+    }
+  }
+}
