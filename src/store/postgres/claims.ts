@@ -16,8 +16,8 @@ interface Head {
   readonly idx: number;
 }
 
-/** Another control plane may take what this one just saw: so often it looks again. */
-const ROUNDS = 5;
+/** So many queued tasks of a class, taken by others at this moment, are passed over without looking a second time. */
+const SPARE = 32;
 
 /** Answers each claim; all in one transaction. */
 export async function claimAll(
@@ -101,60 +101,59 @@ class Claims {
     }
   }
 
-  /** Locks for each claim the best task that it accepts, as far as there are some. */
+  /** Locks for each claim the best task that it accepts and nobody else is taking. */
   async #lockBest(open: readonly number[]): Promise<void> {
-    let left = [...open];
-    for (let round = 0; round < ROUNDS && left.length > 0; round += 1) {
-      const heads = await this.#heads(left.length);
-      const wanted = this.#assign(left, heads);
-      if (wanted.size === 0) return;
-      const locked = await this.#lock(wanted);
-      await this.work.take(locked);
-      this.#give(left, locked);
+    if (open.length === 0) return;
+    const heads = await this.#heads();
+    // Claims that accept the same classes share what there is.
+    const groups = new Map<string, { heads: readonly Head[]; claims: number[] }>();
+    for (const i of open) {
+      const accepts = this.#accepts(i);
+      const accepted = heads.filter(({ classId }) => accepts(classId));
+      if (accepted.length === 0) continue;
+      const key = accepted.map(({ classId }) => classId).join(' ');
+      const group = groups.get(key) ?? { heads: accepted, claims: [] };
+      group.claims.push(i);
+      groups.set(key, group);
+    }
+    for (const group of groups.values()) await this.#lockFor(group.heads, group.claims);
+  }
+
+  /** The best tasks of these classes for the claims, in their order. */
+  async #lockFor(heads: readonly Head[], claims: readonly number[]): Promise<void> {
+    let left = claims;
+    // How deep to look into each class: past what this transaction has, and what others are just taking.
+    for (let depth = left.length + this.#taken.size + SPARE; left.length > 0; depth *= 8) {
+      const own = [...this.#taken.values()];
+      // The best n tasks are in the n classes with the best heads.
+      const classIds = heads.slice(0, depth).map(({ classId }) => classId);
+      const rows = await this.#queries.rows(
+        LOCK,
+        [classIds, depth, left.length, own.map((task) => task.jobNum), own.map((task) => task.record.index)],
+        'claim-lock',
+      );
+      await this.work.take(rows);
+      const places = rows.map(toHead).sort(byOrder);
+      for (const [n, place] of places.entries()) {
+        const i = left[n];
+        const task = this.work.at(place);
+        if (i !== undefined && task !== null) this.#taken.set(i, task);
+      }
       left = left.filter((i) => !this.#taken.has(i));
-      // All that was wanted was there: the others really find nothing.
-      if (locked.length === [...wanted.values()].reduce((sum, count) => sum + count, 0)) return;
+      if (left.length === 0) return;
+      const deeper = await this.#queries.rows(DEEPER, [classIds, depth], 'claim-deeper');
+      if (deeper.length === 0 && classIds.length === heads.length) return;
     }
   }
 
-  /** The first tasks of each class that has some, without what this transaction has already. */
-  async #heads(count: number): Promise<readonly Head[]> {
-    const rows = await this.#queries.rows(HEADS, [count + this.#taken.size], 'claim-heads');
+  /** Each class that has queued tasks, by the first of them. */
+  async #heads(): Promise<readonly Head[]> {
+    const rows = await this.#queries.rows(HEADS, [], 'claim-heads');
     await this.#context.classes.load(
       this.#context.db,
       rows.map((row) => Number(row.class_id)),
     );
-    const own = new Set([...this.#taken.values()].map((task) => `${task.jobNum}.${task.record.index}`));
-    return rows.map(toHead).filter((head) => !own.has(`${head.jobNum}.${head.idx}`));
-  }
-
-  /** How many tasks of which class the claims would take now, each the best that is left for it. */
-  #assign(open: readonly number[], heads: readonly Head[]): Map<number, number> {
-    const left = [...heads].sort(byOrder);
-    const wanted = new Map<number, number>();
-    for (const i of open) {
-      const accepts = this.#accepts(i);
-      const at = left.findIndex((head) => accepts(head.classId));
-      const [head] = at < 0 ? [] : left.splice(at, 1);
-      if (head) wanted.set(head.classId, (wanted.get(head.classId) ?? 0) + 1);
-    }
-    return wanted;
-  }
-
-  #lock(wanted: ReadonlyMap<number, number>): Promise<Row[]> {
-    return this.#queries.rows(LOCK, [[...wanted.keys()], [...wanted.values()]], 'claim-lock');
-  }
-
-  #give(open: readonly number[], locked: readonly Row[]): void {
-    const left = locked.map(toHead).sort(byOrder);
-    const tasks = new Map(this.work.tasks().map((task) => [`${task.jobNum}.${task.record.index}`, task]));
-    for (const i of open) {
-      const accepts = this.#accepts(i);
-      const at = left.findIndex((head) => accepts(head.classId));
-      const [head] = at < 0 ? [] : left.splice(at, 1);
-      const task = head && tasks.get(`${head.jobNum}.${head.idx}`);
-      if (task) this.#taken.set(i, task);
-    }
+    return rows.map(toHead).sort(byOrder);
   }
 
   #accepts(i: number): (classId: number) => boolean {
@@ -199,7 +198,7 @@ function byOrder(a: Head, b: Head): number {
   return b.priority - a.priority || a.jobNum - b.jobNum || a.idx - b.idx;
 }
 
-/** Classes with queued tasks, found by jumping from one to the next in the index, and the first tasks of each. */
+/** Classes with queued tasks, found by jumping from one to the next in the index, and the first task of each. */
 const HEADS = `with recursive class as (
   (select class_id from tasks where state = 'queued' order by class_id limit 1)
   union all
@@ -209,11 +208,25 @@ const HEADS = `with recursive class as (
 )
 select class.class_id, head.priority, head.job_num, head.idx from class cross join lateral (
   select t.priority, t.job_num, t.idx from tasks t where t.state = 'queued' and t.class_id = class.class_id
-  order by t.priority desc, t.job_num, t.idx limit $1
+  order by t.priority desc, t.job_num, t.idx limit 1
 ) head where class.class_id is not null`;
 
-/** As many as wanted of each class, the best that nobody else is taking. */
-const LOCK = `select ${TASK_COLUMNS} from unnest($1::bigint[], $2::int[]) as w (class_id, count) cross join lateral (
-  select * from tasks q where q.state = 'queued' and q.class_id = w.class_id
-  order by q.priority desc, q.job_num, q.idx limit w.count for update skip locked
-) t`;
+/**
+ * The best tasks over all these classes that nobody else is taking. Exactly as many as asked for are locked: the limit stands
+ * above the locking, which goes through the candidates in their order. Those this transaction has already are left out by
+ * name: \`skip locked\` does not skip one's own.
+ */
+const LOCK = `select ${TASK_COLUMNS} from (
+  select head.priority, head.job_num, head.idx from unnest($1::bigint[]) as w (class_id) cross join lateral (
+    select q.priority, q.job_num, q.idx from tasks q where q.state = 'queued' and q.class_id = w.class_id
+    order by q.priority desc, q.job_num, q.idx limit $2
+  ) head
+  where (head.job_num, head.idx) not in (select * from unnest($4::bigint[], $5::int[]))
+) best join tasks t on t.job_num = best.job_num and t.idx = best.idx and t.state = 'queued'
+order by best.priority desc, best.job_num, best.idx limit $3 for update of t skip locked`;
+
+/** Whether a class has more queued tasks than were looked at. */
+const DEEPER = `select 1 from unnest($1::bigint[]) as w (class_id) cross join lateral (
+  select 1 from tasks q where q.state = 'queued' and q.class_id = w.class_id
+  order by q.priority desc, q.job_num, q.idx offset $2 limit 1
+) more limit 1`;

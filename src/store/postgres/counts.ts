@@ -16,8 +16,8 @@ export class StateCounts {
   readonly #db: Database;
   #jobs = zeroes(JobState.options);
   #tasks = zeroes(TaskState.options);
-  /** Own changes so far: a count that they overlapped is not taken. */
-  #changes = 0;
+  /** Own changes of each count so far: as many as fall into the time of counting, the count may be wrong. */
+  readonly #moves = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -30,13 +30,13 @@ export class StateCounts {
   }
 
   job(from: JobState | null, to: JobState | null, count = 1): void {
-    this.#changes += 1;
+    this.#move('job', [from, to], count);
     if (from !== null) this.#jobs[from] -= count;
     if (to !== null) this.#jobs[to] += count;
   }
 
   task(from: TaskState | null, to: TaskState | null, count = 1): void {
-    this.#changes += 1;
+    this.#move('task', [from, to], count);
     if (from !== null) this.#tasks[from] -= count;
     if (to !== null) this.#tasks[to] += count;
   }
@@ -64,14 +64,36 @@ export class StateCounts {
   }
 
   async #count(): Promise<void> {
-    const before = this.#changes;
+    const before = new Map(this.#moves);
     const [jobs, tasks] = await Promise.all([
       this.#db.rows('select state, count(*) as n from jobs group by state'),
       this.#db.rows('select state, count(*) as n from tasks group by state'),
     ]);
-    if (before !== this.#changes) return;
-    this.#jobs = { ...zeroes(JobState.options), ...byState(jobs) };
-    this.#tasks = { ...zeroes(TaskState.options), ...byState(tasks) };
+    const counted = { job: byState(jobs), task: byState(tasks) };
+    for (const state of JobState.options) {
+      this.#jobs[state] = this.#corrected(before, `job ${state}`, this.#jobs[state], counted.job[state] ?? 0);
+    }
+    for (const state of TaskState.options) {
+      this.#tasks[state] = this.#corrected(
+        before,
+        `task ${state}`,
+        this.#tasks[state],
+        counted.task[state] ?? 0,
+      );
+    }
+  }
+
+  /** What was counted, unless one's own changes meanwhile explain the difference. */
+  #corrected(before: ReadonlyMap<string, number>, key: string, known: number, counted: number): number {
+    const meanwhile = (this.#moves.get(key) ?? 0) - (before.get(key) ?? 0);
+    return Math.abs(counted - known) > meanwhile ? counted : known;
+  }
+
+  #move(kind: 'job' | 'task', states: readonly (string | null)[], count: number): void {
+    for (const state of states) {
+      const key = `${kind} ${state}`;
+      if (state !== null) this.#moves.set(key, (this.#moves.get(key) ?? 0) + count);
+    }
   }
 }
 

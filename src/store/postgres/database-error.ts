@@ -16,21 +16,33 @@ export function codeOf(error: unknown): string {
 
 const SERIALIZATION = new Set(['40001', '40P01']);
 
+/** Errors of the driver without a code (pg 8.23: client.js; pg-pool 3: index.js). */
+const AWAY_WORDS =
+  /Connection terminated|connection error|timeout exceeded when trying to connect|timeout expired|Query read timeout|not queryable/i;
+
 /** Whether the database is away rather than unhappy: connection refused or cut, shutting down, starting, read-only. */
 export function isAway(error: unknown): boolean {
   const code = codeOf(error);
-  if (/^(08|57P0[1-3]|53300|25006)/.test(code)) return true;
+  if (/^(08|57P0|53300|25006|25P0[34])/.test(code)) return true;
   if (/^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)/.test(code)) return true;
   const message = error instanceof Error ? error.message : '';
-  return /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect/i.test(
-    message,
+  return AWAY_WORDS.test(message);
+}
+
+/** Another control plane answered the same claim at the same time: the next try finds what it took. */
+function isClaimedTwice(error: unknown): boolean {
+  return (
+    codeOf(error) === '23505' &&
+    error instanceof Error &&
+    'constraint' in error &&
+    error.constraint === 'tasks_running'
   );
 }
 
 /** Whether nothing of it was committed, and another try may go well. */
 export function isUncommitted(error: unknown): boolean {
   if (error instanceof CommitUnknown) return false;
-  return SERIALIZATION.has(codeOf(error)) || isAway(error);
+  return SERIALIZATION.has(codeOf(error)) || isClaimedTwice(error) || isAway(error);
 }
 
 /** What the caller of the store gets; errors of flatrender itself pass through. `place`: without a password. */
@@ -39,7 +51,8 @@ export function toStoreError(error: unknown, place: string): FlatrenderError {
   if (error instanceof CommitUnknown || isUncommitted(error)) {
     return new FlatrenderError('UNAVAILABLE', `the database ${place} is away: ${messageOf(error)}`, {
       cause: error,
-      hint: 'nothing is lost: try again in a few seconds',
+      hint: 'what was answered is kept, the rest may be sent again: in a few seconds',
+      details: { retryAfterMs: 2000 },
     });
   }
   const code = codeOf(error);

@@ -109,6 +109,10 @@ export class Work {
     return num === undefined ? null : (this.#tasks.get(`${num}.${taskId.slice(dot + 1)}`) ?? null);
   }
 
+  at({ jobNum, idx }: TaskPlace): StoredTask | null {
+    return this.#tasks.get(placeKey(jobNum, idx)) ?? null;
+  }
+
   jobOf(task: StoredTask): JobRecord {
     const job = this.#jobs.get(task.jobNum);
     if (!job) throw new Error(`job ${task.jobNum} was not read`);
@@ -139,7 +143,9 @@ export class Work {
       requirement === task.record.requirement ? [known] : await classes.intern(db, [requirement]);
     const record = taskAfter({ ...task.record, requirement: entry.requirement }, attempt, transition, data);
     const isClaim = transition.epoch !== epoch;
-    const claimId = isClaim ? (data.claimId ?? null) : task.claimId;
+    // Only of a running task: see the unique index.
+    const kept = record.state === 'running' ? task.claimId : null;
+    const claimId = isClaim ? (data.claimId ?? null) : kept;
     const next: StoredTask = { ...task, classId: entry.id, claimId, record };
     this.#put(next);
     if (record.state !== state) this.#counted.push({ kind: 'task', from: state, to: record.state });

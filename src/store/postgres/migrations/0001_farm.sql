@@ -49,6 +49,7 @@ create table tasks (
   losses integer not null default 0,
   -- Of the newest claim; kept after it ended.
   node_id text,
+  -- Only while it runs.
   claim_id text,
   lease_until bigint,
   phase text,
@@ -64,7 +65,8 @@ create table tasks (
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
 -- The queue: the first entry of a class is what its next claim takes; job_num and idx are first come, first served.
 create index tasks_queued on tasks (class_id, priority desc, job_num, idx) where state = 'queued';
-create index tasks_running on tasks (node_id, claim_id) where state = 'running';
+-- Unique: the same claim sent to two control planes at once must not take two tasks.
+create unique index tasks_running on tasks (node_id, claim_id) where state = 'running';
 create index tasks_ready on tasks (ready_at) where state = 'blocked' and ready_at is not null;
 
 create table attempts (
@@ -221,7 +223,10 @@ create table replicas (
   started_at bigint not null,
   -- By the clock of the database: it is the same for all.
   seen_at timestamptz not null default now(),
-  is_leader boolean not null default false
+  -- Its server process, which holds the lock of the leader if this one is it.
+  pid integer not null,
+  -- The last notification that it sent, so that others see when they missed it.
+  announced bigint not null
 );
 
 -- Pictures of running tasks: not worth a write-ahead log.
