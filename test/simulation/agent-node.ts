@@ -183,6 +183,7 @@ export class AgentNode {
         for (const name of disk.outputs.keys()) if (name.startsWith(`${path}/`)) disk.outputs.delete(name);
       },
       clean: async () => 0,
+      hasRoom: async () => true,
       async checkRoom() {
         if (!disk.isFull || isHealed() || !plan.faults.has('disk')) return;
         throw new FlatrenderError('DISK_FULL', 'the disk is full');
@@ -232,7 +233,7 @@ export class AgentNode {
         world.note(process.id, `renders ${taskId} ${render.epoch}`);
         onRender(render);
         const frames = random.int(2, 6);
-        const frameMs = random.int(200, plan.renderMs) / frames;
+        const frameMs = Math.ceil(random.int(200, plan.renderMs) / frames);
         const fails = !isHealed() && plan.faults.has('engine') && random.chance(0.3 * plan.severity);
         const aborted = new Promise<void>((resolve) => {
           signal.addEventListener(

@@ -23,6 +23,8 @@ interface Session {
   leads: boolean;
   /** Messages to it arrive in order. */
   arrivesAt: number;
+  /** It knows that it does not reach the data. */
+  outage: FlatrenderError | null;
 }
 
 /** What commits may be followed by a crash before anybody hears of them. */
@@ -82,12 +84,19 @@ export class Database {
   }
 
   open(process: Process): Store {
-    const session: Session = { process, listener: null, leads: !this.#options.isShared, arrivesAt: 0 };
+    const session: Session = {
+      process,
+      listener: null,
+      leads: !this.#options.isShared,
+      arrivesAt: 0,
+      outage: null,
+    };
     this.#sessions.push(session);
     process.onDeath(() => this.#closeSession(session));
     const line: StoreLine = {
       shared: this.#options.isShared ? this.#sharedOf(session) : null,
       send: (name, args, work) => this.#send(session, name, args, work),
+      failure: () => session.outage,
       close: async () => undefined,
     };
     return storeOver(this.core, line);
@@ -110,7 +119,10 @@ export class Database {
         const error = isShared
           ? new FlatrenderError('UNAVAILABLE', message)
           : new FlatrenderError('STORE_FAILED', message);
-        answer(() => reject(error), ms);
+        answer(() => {
+          if (isShared) session.outage = error;
+          reject(error);
+        }, ms);
       };
       const perform = async (): Promise<void> => {
         if (!this.#isReachable(session))
@@ -136,7 +148,14 @@ export class Database {
         if (error === null && !isRead && faults?.has('ackLost') && random.chance(0.03 * plan.severity)) {
           return refuse(`the connection broke, nobody knows whether ${name} was done`, random.int(0, 2000));
         }
-        answer(() => (error === null ? resolve(value as T) : reject(error)), random.int(0, isShared ? 6 : 2));
+        answer(
+          () => {
+            session.outage = null;
+            if (error === null) resolve(value as T);
+            else reject(error);
+          },
+          random.int(0, isShared ? 6 : 2),
+        );
       };
       // One file is written in order; a pool of connections is not.
       const slow = faults?.has('delay') && isShared && random.chance(0.02) ? random.int(100, 4000) : 0;

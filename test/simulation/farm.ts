@@ -112,9 +112,7 @@ export class Farm {
     place.running = replica;
     process.onDeath(() => {
       place.running = null;
-      const ms = this.isHealed
-        ? 1000
-        : world.random('restart').int(200, this.plan.isGentle ? 15_000 : 40_000);
+      const ms = this.isHealed ? 1000 : this.#downtime();
       // A service manager starts it again.
       world.after(ms, () => {
         if (place.running === null && !place.isHeld) this.startReplica(place);
@@ -123,23 +121,38 @@ export class Farm {
     void replica.start();
   }
 
+  /** How long a control plane stays away. Gently: longer than a lease, shorter than nodes go on without one. */
+  #downtime(): number {
+    const { isGentle, keepRenderingSeconds } = this.plan;
+    const random = this.world.random('restart');
+    if (!isGentle) return random.int(200, 40_000);
+    return random.pick([
+      random.int(200, 5000),
+      random.int(200, Math.min(80, keepRenderingSeconds - 25) * 1000),
+    ]);
+  }
+
   startAgent(place: Place<AgentNode>): void {
     const { world, plan, oracle, network } = this;
     const nodeId = place.id;
     const process = new Process(world, nodeId, place.skewMs);
     world.note(nodeId, 'starts');
     const random = world.random(`line ${nodeId}`);
+    // Behind a balancer every request may go elsewhere; with one address it goes there until that fails.
+    const wander = random.pick([0, 0, 0.2, 1]);
     let server = this.pick(nodeId);
     const api = agentApi(process, nodeId, network, () => {
-      if (server?.process.isAlive !== true || random.chance(0.2)) server = this.pick(nodeId);
+      if (server?.process.isAlive !== true || random.chance(wander)) server = this.pick(nodeId);
       return server;
     });
     const heartbeat = async (request: HeartbeatRequest, signal?: AbortSignal): Promise<HeartbeatAnswer> => {
+      const askedAt = world.now;
       const answer = await api.heartbeat(request, signal);
       const refused = new Set([...answer.lost, ...answer.cancel].map(({ taskId }) => taskId));
       oracle.heard(
         nodeId,
         request.leases.filter(({ taskId }) => !refused.has(taskId)),
+        askedAt,
       );
       return answer;
     };

@@ -19,6 +19,10 @@ import type { World } from './world.ts';
 
 type Step = Parameters<Observer>[0];
 
+// A heartbeat, a look at the database every two seconds, and some room.
+const STOP_SECONDS = 12;
+const STOP_BEATS = 3;
+
 interface Known {
   readonly state: TaskState;
   readonly epoch: number;
@@ -70,6 +74,8 @@ export class Oracle {
   /** Finished renders that are on a node's disk: `node task epoch`. */
   readonly #kept = new Set<string>();
   readonly #renders = new Set<Render>();
+  /** Renders of what is over elsewhere: since when, and how often their node was told since that all is well. */
+  readonly #stale = new Map<string, { since: number; beats: number }>();
   /** How often each task was rendered. */
   readonly #times = new Map<string, number>();
   readonly cancelled = new Set<string>();
@@ -208,12 +214,38 @@ export class Oracle {
     }
   }
 
-  /** A node was told that it holds these. */
-  heard(nodeId: string, refs: readonly { taskId: string; epoch: number }[]): void {
+  /** A node asked at `askedAt` and was told now that it holds these. */
+  heard(nodeId: string, refs: readonly { taskId: string; epoch: number }[], askedAt: number): void {
     for (const { taskId, epoch } of refs) {
       const attempt = this.#attempts.get(`${taskId} ${epoch}`);
       if (attempt?.nodeId === nodeId) attempt.heardAt = this.#options.world.now;
+      const stale = this.#stale.get(`${nodeId} ${taskId} ${epoch}`);
+      if (stale && askedAt >= stale.since) stale.beats += 1;
     }
+  }
+
+  /** Once a second: renders of what is over elsewhere. Whoever is not heard, or asks somebody without data, cannot know. */
+  lookAtRenders(isHealed: boolean): void {
+    const { world, plan } = this.#options;
+    const wrong = new Set<string>();
+    for (const { node, taskId, epoch, isAborted } of this.renders) {
+      const task = this.#tasks.get(taskId);
+      const attempt = this.#attempts.get(`${taskId} ${epoch}`);
+      const isOwn = task?.epoch === epoch && attempt?.nodeId === node && !isTaskOver(task.state);
+      if (isAborted || isOwn) continue;
+      const key = `${node} ${taskId} ${epoch}`;
+      wrong.add(key);
+      const stale = this.#stale.get(key) ?? { since: world.now, beats: 0 };
+      this.#stale.set(key, stale);
+      const seconds = (world.now - stale.since) / 1000;
+      const isBlind =
+        !isHealed &&
+        (['storeOutage', 'pause', 'delay', 'duplicate'] as const).some((fault) => plan.faults.has(fault));
+      if (seconds <= STOP_SECONDS || stale.beats < (isHealed ? 1 : STOP_BEATS) || isBlind) continue;
+      const what = `${key} goes on after ${seconds} s and ${stale.beats} heartbeats; the task is ${task?.state} ${task?.epoch}`;
+      this.#violate(task?.state === 'cancelled' ? 'cancel' : 'zombie', what);
+    }
+    for (const key of this.#stale.keys()) if (!wrong.has(key)) this.#stale.delete(key);
   }
 
   #saw(task: TaskRecord, by: string): void {
@@ -303,6 +335,11 @@ export class Oracle {
       this.#violate('outputs', `${id} refers to ${result?.key}`);
     const attempts = core.listAttempts(task.jobId).filter(({ taskId }) => taskId === id);
     const won = attempts.filter(({ outcome }: { outcome: AttemptOutcome | null }) => outcome === 'succeeded');
+    if (
+      this.#options.plan.isGentle &&
+      attempts.some(({ outcome }) => outcome === 'lost' || outcome === 'superseded')
+    )
+      this.#violate('repeated', `an attempt of ${id} was lost`);
     if (won.length > 1) this.#violate('terminal', `${id} has ${won.length} attempts that succeeded`);
   }
 }

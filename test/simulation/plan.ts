@@ -79,6 +79,10 @@ export interface PlanChoice {
   /** Most control planes; default 3. */
   readonly maxReplicas?: number;
   readonly gentle?: boolean;
+  /** These are as said, whatever the seed says. */
+  readonly fixed?: Partial<
+    Pick<Plan, 'agents' | 'slots' | 'jobs' | 'leaseSeconds' | 'renderMs' | 'severity' | 'faultMs'>
+  >;
 }
 
 // What a farm survives without any attempt being repeated, as long as nothing of it lasts longer than a lease.
@@ -121,6 +125,7 @@ export function planOf(seed: number, choice: PlanChoice = {}): Plan {
     faults: faultsOf(random, isGentle, choice),
     severity,
     isGentle,
+    ...choice.fixed,
   };
   // A lost message costs a heartbeat its ten seconds of waiting: many of them must fit into a lease.
   return isGentle ? { ...plan, heartbeatSeconds: 5, leaseSeconds: 60, severity: 0.2 } : plan;

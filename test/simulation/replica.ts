@@ -81,8 +81,10 @@ export class Replica implements Server {
 
   /** As `startControl` does; a store that refuses ends the process. */
   async start(): Promise<void> {
-    const { registry, leases, dispatcher } = this.control;
+    const { registry, leases, dispatcher, replicas, nodeSync } = this.control;
     try {
+      replicas.start();
+      await nodeSync.begin();
       await registry.load();
       await this.control.enrolment.load();
       await leases.load();

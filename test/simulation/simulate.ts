@@ -48,12 +48,19 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
     operators.start();
     startChaos(farm);
     let isDone = false;
+    let isResting = false;
+    startWatch(farm, () => isResting);
     world.after(plan.faultMs, () => {
       farm.heal();
       void operators.tidy();
       // What was on its way when the trouble ended has arrived by now: a removal, for instance.
       world.after(30_000, () => void operators.tidy());
-      world.after(SETTLE_MS, () => rest(farm, operators, () => (isDone = true)));
+      world.after(SETTLE_MS, () => {
+        isResting = true;
+        rest(farm, operators, () => {
+          isDone = true;
+        });
+      });
     });
     await world.run(() => isDone, maxSteps);
     if (!isDone && world.violations.length === 0)
@@ -79,7 +86,6 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
 function rest(farm: Farm, operators: Operators, done: () => void): void {
   const { world, core } = farm;
   const random = world.random('probes');
-  startWatch(farm);
   for (let i = 0; i < PROBES; i += 1) {
     operators.open += 1;
     world.after(random.int(0, 10_000), () => void operators.submit({ template: 'card', priority: 50 }));

@@ -11,6 +11,8 @@ export interface StoreLine {
   /** Runs `work` at the data at some later time, in one step; resolves with its value, or rejects as the line does. */
   send<T>(name: string, args: readonly unknown[], work: () => T | Promise<T>): Promise<T>;
   readonly shared: SharedStore | null;
+  /** As `Store.failure`. */
+  failure(): FlatrenderError | null;
   /** Nothing is accepted any more. */
   close(): Promise<void>;
 }
@@ -31,7 +33,7 @@ export function storeOver(core: Pick<MemoryStore, 'stats'>, line: StoreLine): St
   const store: Record<string, unknown> = {
     shared: line.shared,
     stats: () => core.stats(),
-    failure: () => null,
+    failure: () => line.failure(),
     close: () => line.close(),
   };
   for (const name of operationsOf(core)) {
@@ -46,6 +48,7 @@ export function directLine(): StoreLine {
   let isClosed = false;
   return {
     shared: null,
+    failure: () => null,
     async send(_, __, work) {
       if (isClosed) throw new FlatrenderError('STORE_FAILED', 'the store is closed');
       return await work();

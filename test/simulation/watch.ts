@@ -1,12 +1,11 @@
-/** What must go on by itself once everything is healed: looked at every second. */
+/** What is looked at every second: what must go on by itself, once everything is healed. */
 import { isCapable, type NodeFacts, type Requirement } from '../../src/jobs/requirements.ts';
 import type { Farm } from './farm.ts';
 import { INVARIANTS } from './oracle.ts';
 
-// A heartbeat, a look at the database every two seconds, and some room.
-const STOP_SECONDS = 15;
 const STARVE_SECONDS = 6;
-const DUE_SECONDS = 5;
+// Delayed jobs that nobody told of are looked for every ten seconds.
+const DUE_SECONDS = 13;
 
 /** Counts how long something has been wrong without a break. */
 class Since {
@@ -20,22 +19,15 @@ class Since {
   }
 }
 
-/** Looks every second from now on. */
-export function startWatch(farm: Farm): void {
+/** Looks every second from now on; `isResting`: all is healed and everybody has had time to notice. */
+export function startWatch(farm: Farm, isResting: () => boolean): void {
   const { world, core, oracle } = farm;
-  const [stale, starving, due] = [new Since(), new Since(), new Since()];
+  const [starving, due] = [new Since(), new Since()];
   const look = (): void => {
-    const wrong = oracle.renders.filter(({ isAborted, taskId, epoch, node }) => {
-      const task = core.getTask(taskId);
-      return !isAborted && (task?.state !== 'running' || task.epoch !== epoch || task.nodeId !== node);
-    });
-    const names = wrong.map(({ node, taskId, epoch }) => `${node} ${taskId} ${epoch}`);
-    for (const name of stale.look(names, STOP_SECONDS)) {
-      const state = core.getTask(name.split(' ')[1] ?? '')?.state;
-      world.violate(
-        state === 'cancelled' ? INVARIANTS.cancel : INVARIANTS.zombie,
-        `${name} goes on for more than ${STOP_SECONDS} s; the task is ${state}`,
-      );
+    oracle.lookAtRenders(farm.isHealed);
+    if (!isResting()) {
+      world.after(1000, look);
+      return;
     }
     for (const id of starving.look(neglected(farm), STARVE_SECONDS))
       world.violate(INVARIANTS.starving, `${id} waits for more than ${STARVE_SECONDS} s`);

@@ -81,7 +81,7 @@ export class World {
 
   /** Runs once after `ms`, unless the process is dead by then; later when it stands still. Call the result to cancel. */
   after(ms: number, run: () => void, process: Process | null = null): () => void {
-    const event: Event = { at: this.now + Math.max(0, ms), seq: this.#seq++, process, run };
+    const event: Event = { at: this.now + Math.max(0, Math.round(ms)), seq: this.#seq++, process, run };
     this.#push(event);
     return () => {
       event.run = null;
@@ -165,7 +165,7 @@ export class Process {
     this.skewMs = skewMs;
     this.clock = {
       now: () => world.now + this.skewMs,
-      after: (ms, callback) => world.after(Math.round(ms), callback, this),
+      after: (ms, callback) => world.after(ms, callback, this),
     };
   }
 
