@@ -32,6 +32,8 @@ export function startBackground(control: Control, signal: AbortSignal): () => Pr
   }
   let running: Promise<void> | null = null;
   const task = schedule(cron, () => {
+    // Once for the whole farm.
+    if (!control.replicas.isLeader) return;
     running ??= cleanUp(control, signal)
       .then(
         (done) => control.logger.info('retention.done', { ...done }),

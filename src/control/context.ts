@@ -16,6 +16,7 @@ import type { Leases } from './leases.ts';
 import type { Metrics } from './metrics.ts';
 import type { NodeAuth } from './node-auth.ts';
 import type { NodeSync } from './node-sync.ts';
+import type { ObjectsWatch } from './objects-watch.ts';
 import type { Previews } from './previews.ts';
 import type { RecentObjects } from './recent-objects.ts';
 import type { Registry } from './registry.ts';
@@ -50,6 +51,7 @@ export interface Control {
   /** This control plane among the others of the farm. */
   readonly replicas: Replicas;
   readonly nodeSync: NodeSync;
+  readonly objectsWatch: ObjectsWatch;
   readonly metrics: Metrics;
   readonly webhooks: WebhookDeliverer;
   /** Every control plane of the farm has the same. */

@@ -27,6 +27,7 @@ import { Leases } from './leases.ts';
 import { Metrics } from './metrics.ts';
 import { NodeAuth } from './node-auth.ts';
 import { NodeSync } from './node-sync.ts';
+import { ObjectsWatch } from './objects-watch.ts';
 import { observeObjects, observeStore } from './observed.ts';
 import { meshFinder } from './open-mesh.ts';
 import { type FarmObjects, openObjects } from './open-objects.ts';
@@ -213,7 +214,7 @@ export function assemble(parts: ControlParts): Control {
   });
   const onRemoved = (nodeId: string): void => nodeGoneElsewhere(control, nodeId);
   const version = packageVersion();
-  metrics.watch({ store, registry, leases, dispatcher, events, version, now: () => clock.now() });
+  metrics.watch({ store, registry, leases, dispatcher, events, replicas, version, now: () => clock.now() });
   // Half of what nodes are told: a preview that comes a little early is no reason to refuse it.
   const minIntervalMs = (config.agents.previewSeconds * 1000) / 2;
   const { allowPrivate, timeoutSeconds } = config.webhooks;
@@ -239,6 +240,7 @@ export function assemble(parts: ControlParts): Control {
     nodeAuth: new NodeAuth({ store, registry, clock, logger, farmSecret }),
     enrolment,
     replicas,
+    objectsWatch: new ObjectsWatch({ objects, clock, logger }),
     nodeSync: new NodeSync({ store, registry, enrolment, clock, onRemoved }),
     metrics,
     webhooks: new WebhookDeliverer({

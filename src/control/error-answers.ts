@@ -10,6 +10,8 @@ import { ROUTES } from '../protocol/routes.ts';
 interface ErrorContext {
   readonly logger: Logger;
   readonly clock: Clock;
+  /** `outage`: why the database cannot be reached. */
+  readonly replicas: { readonly outage: FlatrenderError | null };
 }
 
 /** Codes of Fastify and Node (their documentation, "Errors") that are the client's doing. */
@@ -57,7 +59,8 @@ export function sendError(
       route,
       error: error.cause ?? error,
     });
-  } else if (status >= 500) {
+  } else if (status >= 500 && !(code === 'UNAVAILABLE' && context.replicas.outage !== null)) {
+    // A database that is away is in the log once, not with every request.
     context.logger.warn('request.refused', { requestId: request.id, error });
   }
   const body = {
@@ -68,6 +71,8 @@ export function sendError(
   };
   if (code === 'TOKEN_MISSING' || code === 'TOKEN_INVALID') reply.header('www-authenticate', 'Bearer');
   if (code === 'RATE_LIMITED' || code === 'UNAVAILABLE') reply.header('retry-after', '1');
+  // The next request may find another control plane of the farm that reaches the database.
+  if (code === 'UNAVAILABLE' && context.replicas.outage !== null) reply.header('connection', 'close');
   // A body that nobody is going to read must not keep the connection busy.
   if (!request.raw.complete && announcesBody(request) && !reply.raw.headersSent)
     reply.header('connection', 'close');

@@ -7,6 +7,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import type { Events } from './events.ts';
 import type { Leases } from './leases.ts';
 import type { Registry } from './registry.ts';
+import type { Replicas } from './replicas.ts';
 import { nodeStatus } from './views.ts';
 
 /** What the gauges look at. */
@@ -16,6 +17,7 @@ export interface GaugeSources {
   readonly leases: Leases;
   readonly dispatcher: Dispatcher;
   readonly events: Events;
+  readonly replicas: Replicas;
   readonly version: string;
   readonly now: () => number;
 }
@@ -60,7 +62,7 @@ export function addGauges(
 }
 
 function addFarmGauges(labelled: AddGauge, sources: GaugeSources): void {
-  const { store, registry, leases, dispatcher, events, version, now } = sources;
+  const { store, registry, leases, dispatcher, events, replicas, version, now } = sources;
   labelled('flatrender_build_info', 'Version of this control plane', ['version'], () => [[{ version }, 1]]);
   labelled('flatrender_jobs', 'Stored jobs by state', ['state'], () => byState(store.stats().jobs));
   labelled('flatrender_tasks', 'Stored tasks by state', ['state'], () => byState(store.stats().tasks));
@@ -86,6 +88,22 @@ function addFarmGauges(labelled: AddGauge, sources: GaugeSources): void {
   labelled('flatrender_leases', 'Leases held by nodes', [], () => [[{}, leases.size]]);
   labelled('flatrender_waiting_claims', 'Open long-polls of nodes that wait for work', [], () => [
     [{}, dispatcher.waiting],
+  ]);
+  labelled('flatrender_leader', 'Whether this control plane does what is done once for the farm', [], () => [
+    [{}, Number(replicas.isLeader)],
+  ]);
+  labelled(
+    'flatrender_replicas',
+    'Control planes on the same database, as this one sees them; none: it has the database for itself',
+    ['replica', 'hostname', 'version', 'leader'],
+    () =>
+      replicas.all.map(({ id, hostname, version: of, isLeader }) => [
+        { replica: id, hostname, version: of, leader: String(isLeader) },
+        1,
+      ]),
+  );
+  labelled('flatrender_database_up', 'Whether the database can be reached', [], () => [
+    [{}, Number(store.failure() === null)],
   ]);
   labelled('flatrender_event_clients', 'Programs that follow events', [], () => [[{}, events.size]]);
 }

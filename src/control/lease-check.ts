@@ -6,17 +6,19 @@ import type { Control } from './context.ts';
 /**
  * Refuses a node that does not hold the task: another one has it, or it is over. A task whose lease ended without
  * anybody taking it is still this node's. With `ended`: also when this attempt is over (last log lines).
+ * True: the lease holds.
  */
 export async function requireLease(
   control: Pick<Control, 'leases' | 'store'>,
   fence: Fence,
   ended = false,
-): Promise<void> {
-  if (control.leases.holds(fence.taskId, fence.epoch, fence.nodeId)) return;
+): Promise<boolean> {
+  if (control.leases.holds(fence.taskId, fence.epoch, fence.nodeId)) return true;
   const task = await control.store.getTask(fence.taskId);
   if (task === null) throw new FlatrenderError('TASK_NOT_FOUND', `there is no task ${fence.taskId}`);
   const isOwn = task.epoch === fence.epoch && task.nodeId === fence.nodeId;
-  if (isOwn && (ended || task.state === 'running' || task.state === 'queued')) return;
+  if (isOwn && (ended || task.state === 'running' || task.state === 'queued'))
+    return task.state === 'running';
   throw leaseLost(task, fence);
 }
 

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { FlatrenderError } from '../lib/errors.ts';
 import { ErrorAnswer } from '../protocol/names.ts';
 import { ROUTES, type RouteName } from '../protocol/routes.ts';
+import { parseRequestSignature } from '../protocol/signatures.ts';
 import type { TokenRecord } from '../store/store.ts';
 import type { Control } from './context.ts';
 import type { NodeCaller } from './node-auth.ts';
@@ -120,7 +121,7 @@ export class Routes {
   }
 
   #authOf(auth: (typeof ROUTES)[RouteName]['auth'], name: RouteName) {
-    const { nodeAuth, clientAuth, enrolment } = this.#control;
+    const { nodeAuth, clientAuth, enrolment, nodeSync } = this.#control;
     if (auth === 'none' || auth === 'url') return {};
     if (auth === 'node' || auth === 'invitation') {
       return {
@@ -129,16 +130,29 @@ export class Routes {
           const mark = url.indexOf('?');
           const path = mark < 0 ? url : url.slice(0, mark);
           const query = mark < 0 ? '' : url.slice(mark + 1);
-          try {
-            const method = request.raw.method ?? '';
-            // An operator who looks at a machine whose agent is down must not make it look alive.
-            const isAlive = name !== 'hello';
+          const { headers } = request.raw;
+          const signed = { method: request.raw.method ?? '', path, query };
+          // An operator who looks at a machine whose agent is down must not make it look alive.
+          const isAlive = name !== 'hello';
+          const verify = (): void => {
             request.nodeCaller =
               auth === 'invitation'
-                ? enrolment.verify({ method, path, query }, request.raw.headers)
-                : nodeAuth.verify({ method, path, query }, request.raw.headers, isAlive);
+                ? enrolment.verify(signed, headers)
+                : nodeAuth.verify(signed, headers, isAlive);
+          };
+          try {
+            verify();
           } catch (error) {
-            return done(error as Error);
+            // Another control plane may have made the node, its secret or its invitation a moment ago.
+            const lookUp = isOutdated(error) ? nodeSync.lookUp(parseRequestSignature(headers).keyId) : null;
+            if (lookUp === null) return done(error as Error);
+            lookUp
+              .then((isNews) => {
+                if (!isNews) throw error;
+                verify();
+              })
+              .then(() => done(), done);
+            return;
           }
           done();
         },
@@ -153,6 +167,12 @@ export class Routes {
     };
   }
 }
+
+/** Whether the node may be known better elsewhere. */
+function isOutdated(error: unknown): boolean {
+  return error instanceof FlatrenderError && OUTDATED.has(error.code);
+}
+const OUTDATED: ReadonlySet<string> = new Set(['NODE_UNKNOWN', 'SIGNATURE_INVALID']);
 
 /** A validator for Fastify that answers REQUEST_INVALID naming each field. */
 export function validator(schema: z.ZodType, part = 'body') {

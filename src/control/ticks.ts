@@ -27,6 +27,7 @@ export function startTicks(control: Control): () => Promise<void> {
   };
   const tick = async (): Promise<void> => {
     replicas.watch();
+    control.objectsWatch.tick();
     await step('leases', () => leases.sweep(policy));
     await step('nodes', () => registry.sweep());
     await step('tokens', () => clientAuth.flush());

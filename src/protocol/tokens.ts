@@ -41,12 +41,34 @@ export type WhoAmI = z.infer<typeof WhoAmI>;
 
 /** `GET /health`. */
 export const HealthAnswer = z.object({
-  status: z.literal('ok'),
+  status: z.enum(['ok', 'degraded']).describe('degraded: works, but not all of it; see objects'),
   farm: z.string(),
   version: z.string(),
   serverTime: Instant,
   startedAt: Instant,
   nodes: z.object({ online: z.int(), known: z.int() }),
   tasks: z.object({ queued: z.int(), running: z.int() }),
+  objects: z
+    .object({ ok: z.boolean(), message: z.string().nullable() })
+    .optional()
+    .describe('whether bundles, input files and outputs can be reached'),
+  replica: z
+    .object({ id: z.string(), isLeader: z.boolean() })
+    .nullish()
+    .describe('this control plane among several on one database; null: it has the database for itself'),
+  replicas: z
+    .array(
+      z.object({
+        id: z.string(),
+        hostname: z.string(),
+        version: z.string(),
+        startedAt: Instant,
+        seenAt: Instant,
+        isLeader: z
+          .boolean()
+          .describe('does what is done once: expiry of leases, due jobs, clean-up, webhooks'),
+      }),
+    )
+    .optional(),
 });
 export type HealthAnswer = z.infer<typeof HealthAnswer>;

@@ -33,6 +33,8 @@ import { instant, nodeView } from '../views.ts';
 
 const TaskParams = z.object({ id: z.string().max(64) });
 const done = { description: 'Taken' } as const;
+/** A database that restarts is away for a few seconds: heartbeats are answered from memory for so long. */
+const UNWRITTEN_MS = 10_000;
 /** The signed address in the answer to "hello" is tried at once. */
 const PROBE_SECONDS = 300;
 
@@ -192,7 +194,9 @@ async function heartbeat(
   entry: NodeEntry,
   body: HeartbeatRequest,
 ): Promise<HeartbeatAnswer> {
-  const { registry, leases, clock, metrics } = control;
+  const { registry, leases, clock, metrics, replicas } = control;
+  // What cannot be written is not promised: another control plane may reach the database, and end these leases.
+  if (replicas.outage && replicas.awayMs > UNWRITTEN_MS) throw replicas.outage;
   registry.touch(entry, body.system);
   const outcome = await leases.beat(entry.id, body.leases);
   metrics.lease('reattached', outcome.reattached.length);

@@ -21,26 +21,13 @@ const EventQuery = z.object({
 
 /** Registers what belongs to no resource. */
 export function farmRoutes(routes: Routes, control: Control): void {
-  const { store, registry, clock, config, version, startedAt, metrics, events, previews, leases } = control;
+  const { metrics, events, previews } = control;
   routes.add('health', {
     answers: {
       200: HealthAnswer,
-      503: { description: 'Nothing can be stored until a restart; the error says why' },
+      503: { description: 'Nothing can be stored at the moment, or until a restart; the error says why' },
     },
-    handle() {
-      const failure = store.failure();
-      if (failure) throw failure;
-      const { tasks } = store.stats();
-      return {
-        status: 'ok',
-        farm: config.farm.name,
-        version,
-        serverTime: instant(clock.now()),
-        startedAt: instant(startedAt),
-        nodes: { online: registry.onlineCount, known: registry.size },
-        tasks: { queued: tasks.queued, running: tasks.running },
-      };
-    },
+    handle: () => health(control),
   });
   routes.add('metrics', {
     answers: { 200: { description: 'Prometheus text format', type: 'text/plain' } },
@@ -76,7 +63,7 @@ export function farmRoutes(routes: Routes, control: Control): void {
     answers: { 204: { description: 'Taken' } },
     async handle({ params, query, node, request, reply }) {
       const fence = { taskId: params.id, epoch: query.epoch, nodeId: node.entry.id };
-      await requireLease(control, fence);
+      const isRunning = await requireLease(control, fence);
       if (!Buffer.isBuffer(request.body)) {
         throw new FlatrenderError('UNSUPPORTED_MEDIA_TYPE', 'a preview is a JPEG', {
           hint: 'send "Content-Type: image/jpeg"',
@@ -84,8 +71,46 @@ export function farmRoutes(routes: Routes, control: Control): void {
       }
       requireJpeg(request.body);
       // A node that was cut off may send a picture before the heartbeat that takes its lease up again.
-      if (leases.holds(fence.taskId, fence.epoch, fence.nodeId)) previews.put(params.id, request.body);
+      if (isRunning) {
+        previews.put(params.id, request.body);
+        await shareThePreview(control, params.id, request.body);
+      }
       return reply.code(204).send();
     },
+  });
+}
+
+/** From memory, however the database is. */
+function health(control: Control): HealthAnswer {
+  const { store, registry, clock, config, version, startedAt, replicas, objectsWatch } = control;
+  const failure = store.failure();
+  if (failure) {
+    const { code, message, hint } = failure;
+    throw new FlatrenderError(code, message, { hint, cause: failure, details: { part: 'database' } });
+  }
+  const { tasks } = store.stats();
+  const { problem } = objectsWatch;
+  return {
+    status: problem === null ? 'ok' : 'degraded',
+    farm: config.farm.name,
+    version,
+    serverTime: instant(clock.now()),
+    startedAt: instant(startedAt),
+    nodes: { online: registry.onlineCount, known: registry.size },
+    tasks: { queued: tasks.queued, running: tasks.running },
+    objects: { ok: problem === null, message: problem },
+    replica: replicas.id === null ? null : { id: replicas.id, isLeader: replicas.isLeader },
+    replicas: replicas.all.map(({ id, hostname, version: of, startedAt: since, seenAt, isLeader }) => ({
+      ...{ id, hostname, version: of, isLeader },
+      ...{ startedAt: instant(since), seenAt: instant(seenAt) },
+    })),
+  };
+}
+
+/** People may look through another control plane. Pictures are made anew all the time: one that is lost is no loss. */
+async function shareThePreview({ store, replicas, clock, logger }: Control, taskId: string, jpeg: Buffer) {
+  if (!store.shared || !replicas.hasOthers) return;
+  await store.shared.savePreview(taskId, jpeg, clock.now()).catch((error: unknown) => {
+    logger.debug('preview.not-shared', { taskId, error });
   });
 }

@@ -141,7 +141,10 @@ function filesOfJobs(routes: Routes, control: Control): void {
       const { tasks } = await requireJob(control, params.id);
       for (const task of tasks) {
         if (query.task !== undefined && query.task !== task.id) continue;
-        const jpeg = previews.get(task.id);
+        if (task.state !== 'running') continue;
+        // Where several control planes take them, this one's own may be an old one.
+        const shared = await store.shared?.loadPreview(task.id).catch(() => null);
+        const jpeg = shared ?? previews.get(task.id);
         if (jpeg) return reply.type('image/jpeg').header('cache-control', 'no-store').send(Buffer.from(jpeg));
       }
       throw new FlatrenderError('OBJECT_NOT_FOUND', `job ${params.id} has no preview at the moment`, {
