@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- section …] [-- --full]`: prints a table per section and stores all of it as JSON in `.bench/`. Sections:
- * queue, latency, heartbeats, overhead, after-effects, lottie, inspector, start-up. `--full` goes up to a million jobs (minutes, 3 GB of disk).
+ * queue, postgres, latency, heartbeats, overhead, after-effects, lottie, inspector, start-up. `--full` goes up to a million jobs (minutes, 3 GB of disk).
  * Figures move with the machine: compare ratios and CPU per operation, not rates of different days.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -17,6 +17,10 @@ const SECTIONS: Record<string, (full: boolean) => Promise<unknown>> = {
       full ? 4000 : 1500,
       show,
     );
+  },
+  postgres: async (full) => {
+    const { benchPostgres } = await import('./postgres.ts');
+    return benchPostgres(full ? [1_000, 50_000, 1_000_000] : [1_000, 50_000], full ? 5000 : 2000, show);
   },
   latency: async (full) => {
     const { benchLatency } = await import('./latency.ts');
