@@ -37,9 +37,9 @@ if (process.argv[2] === '__engine-host') {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
-  // Nobody reads the log any more: no reason for a control plane to stop.
+  // Nobody reads the log any more, or its disk is full: no reason for a control plane to stop.
   process.stderr.on('error', (error) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (!['EPIPE', 'ENOSPC', 'EDQUOT', 'EIO'].includes(error.code)) throw error;
   });
   if (process.argv.length === 3 && process.argv[2] === '--version') {
     // What oclif would print (test/e2e/bin.test.ts compares), without loading it.

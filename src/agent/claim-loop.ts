@@ -18,6 +18,8 @@ export interface ClaimLoopOptions {
   readonly settings: () => AgentSettings;
   /** Tasks that may be claimed now; 0 while draining. */
   readonly freeSlots: () => number;
+  /** Whether the disk has room for any task; what would fail at once here is left to others. */
+  readonly hasRoom: () => Promise<boolean>;
   /** Starts the task; does not wait for its end. */
   readonly onTask: (claim: ClaimAnswer) => void;
   readonly onDenied: (why: string) => Promise<unknown>;
@@ -29,6 +31,8 @@ export interface ClaimLoopOptions {
 const LAST_ASK_MS = 3_000;
 // A server that answers "nothing" at once, again and again, is asked no more often than this.
 const EMPTY_PAUSE_MS = 500;
+// While the disk is full; looking costs nothing.
+const NO_ROOM_MS = 1000;
 // The second crash with the same task in hand looks like the task's doing.
 const MAX_RESTARTS = 2;
 
@@ -36,10 +40,18 @@ const MAX_RESTARTS = 2;
 export async function runClaimLoop(options: ClaimLoopOptions): Promise<void> {
   const { clock, bell, signal, logger } = options;
   let failures = 0;
+  let isFull = false;
   while (!signal.aborted) {
     try {
       if (options.freeSlots() === 0) {
         await bell.wait(signal);
+        continue;
+      }
+      const hasRoom = await options.hasRoom();
+      if (hasRoom === isFull) tellRoom(logger, hasRoom);
+      isFull = !hasRoom;
+      if (isFull) {
+        await bell.wait(signal, clock, NO_ROOM_MS);
         continue;
       }
       const asked = clock.now();
@@ -62,6 +74,15 @@ export async function runClaimLoop(options: ClaimLoopOptions): Promise<void> {
         .wait(signal, clock, retryDelay(isRetryable(error) ? failures : failures + 4, error))
         .catch(() => undefined);
     }
+  }
+}
+
+function tellRoom(logger: Logger, hasRoom: boolean): void {
+  if (hasRoom) logger.info('agent.has-room', { message: 'work is claimed again' });
+  else {
+    const message =
+      'less than MIN_FREE_GB is free: nothing is claimed until there is room; free some, or move TEMP_DIR to another disk';
+    logger.warn('agent.disk-full', { message });
   }
 }
 

@@ -104,7 +104,7 @@ export class TaskBoard {
   }
 
   #claimOptions(signal: AbortSignal): ClaimLoopOptions {
-    const { api, journal, clock, logger, config } = this.#options;
+    const { api, journal, clock, logger, config, workspaces, cache } = this.#options;
     return {
       api,
       journal,
@@ -114,6 +114,7 @@ export class TaskBoard {
       settings: () => this.#settings as AgentSettings,
       freeSlots: () =>
         this.#keeper.isDraining ? 0 : Math.max(0, config.maxConcurrentJobs - this.#running.size),
+      hasRoom: () => workspaces.hasRoom((bytes) => cache.free(bytes)),
       onTask: (claim) => this.#start(claim),
       onDenied: (why) => this.#register(why),
       signal,

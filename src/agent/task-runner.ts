@@ -67,6 +67,10 @@ export async function runTask(
         ended = await giveUp(task, options);
         return ended;
       }
+      if (await isUnclaimable(error, task, options)) {
+        ended = await handBack(task, 'the disk of the node is full', options);
+        return ended;
+      }
       logger.warn('task.failed', { taskId, epoch, error });
       const taskError = taskErrorOf(error);
       failure = `${taskError.code}: ${taskError.message}`;
@@ -106,13 +110,34 @@ export async function finish(entry: OutboxEntry, task: ActiveTask, options: Deli
 }
 
 /** Hands the lease back at a shutdown; everything else that stops a task leaves nothing to say. */
-async function giveUp(task: ActiveTask, { api, clock, logger, letGo }: TaskRunnerOptions): Promise<Ended> {
-  const { taskId, epoch, stopped } = task;
-  if (stopped !== 'shutdown') return stopped ?? 'cancelled';
+async function giveUp(task: ActiveTask, options: TaskRunnerOptions): Promise<Ended> {
+  if (task.stopped !== 'shutdown') return task.stopped ?? 'cancelled';
+  return await handBack(task, 'the agent shuts down', options);
+}
+
+/**
+ * The disk has no room for anything: had the node known that when it asked, the task would be another's. It claims nothing
+ * until there is room, so this cannot go round; a task that is too large for the disk, or fills it, fails.
+ */
+async function isUnclaimable(
+  error: unknown,
+  task: ActiveTask,
+  { workspaces, cache }: TaskRunnerOptions,
+): Promise<boolean> {
+  if (task.phase !== 'claimed' || taskErrorOf(error).code !== 'DISK_FULL') return false;
+  return !(await workspaces.hasRoom((bytes) => cache.free(bytes)));
+}
+
+async function handBack(
+  task: ActiveTask,
+  reason: string,
+  { api, clock, logger, letGo }: TaskRunnerOptions,
+): Promise<Ended> {
+  const { taskId, epoch } = task;
   await letGo(task);
   using late = deadline(RELEASE_TIMEOUT_MS, clock);
   try {
-    await api.release(taskId, { epoch, reason: 'the agent shuts down' }, late.signal);
+    await api.release(taskId, { epoch, reason }, late.signal);
   } catch (error) {
     // The lease runs out by itself.
     logger.warn('task.not-released', { taskId, epoch, error });

@@ -21,6 +21,8 @@ export interface Workspaces {
   clean(keep: ReadonlySet<string>): Promise<number>;
   /** DISK_FULL unless `bytes` fit and `minFreeBytes` stay free; `makeRoom` is asked first. */
   checkRoom(bytes: number, makeRoom: (bytes: number) => Promise<number>): Promise<void>;
+  /** Whether `minFreeBytes` are free, so that work can begin at all; `makeRoom` is asked first. */
+  hasRoom(makeRoom: (bytes: number) => Promise<number>): Promise<boolean>;
 }
 
 export interface WorkspaceOptions {
@@ -33,6 +35,13 @@ export interface WorkspaceOptions {
 /** The scratch directories below one directory, which belongs to the agent alone. */
 export function createWorkspaces(options: WorkspaceOptions): Workspaces {
   const { directory, minFreeBytes, logger, freeBytes = freeBytesOf } = options;
+  /** Free bytes, after `makeRoom` where they are fewer than wanted. */
+  const freeAfter = async (wanted: number, makeRoom: (bytes: number) => Promise<number>): Promise<number> => {
+    const free = await freeBytes(directory);
+    if (free >= wanted) return free;
+    await makeRoom(wanted - free);
+    return await freeBytes(directory);
+  };
   return {
     pathOf: (taskId, epoch) => join(directory, attemptName(taskId, epoch)),
     async create(taskId, epoch) {
@@ -54,11 +63,7 @@ export function createWorkspaces(options: WorkspaceOptions): Workspaces {
     },
     async checkRoom(bytes, makeRoom) {
       const wanted = bytes + minFreeBytes;
-      let free = await freeBytes(directory);
-      if (free < wanted) {
-        await makeRoom(wanted - free);
-        free = await freeBytes(directory);
-      }
+      const free = await freeAfter(wanted, makeRoom);
       if (free >= wanted) return;
       throw new FlatrenderError(
         'DISK_FULL',
@@ -68,6 +73,15 @@ export function createWorkspaces(options: WorkspaceOptions): Workspaces {
           details: { needed: bytes, free },
         },
       );
+    },
+    async hasRoom(makeRoom) {
+      try {
+        return (await freeAfter(minFreeBytes, makeRoom)) >= minFreeBytes;
+      } catch (error) {
+        // A directory that somebody removed comes back with the next attempt.
+        logger.debug('workspace.unmeasured', { directory, error });
+        return true;
+      }
     },
   };
 }

@@ -62,7 +62,16 @@ export interface LogFile extends Disposable {
 export function openLogFile(path: string): LogFile {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const descriptor = openSync(path, 'a', 0o600);
-  const stream = new Writable({
+  const stream = descriptorStream(descriptor);
+  return { path, descriptor, stream, [Symbol.dispose]: () => closeSync(descriptor) };
+}
+
+/**
+ * Writes to an open file at once. What a full disk does not take is lost silently, and once there is room lines arrive
+ * again: a stream of Node, process.stderr too, takes nothing more after its first error.
+ */
+export function descriptorStream(descriptor: number): NodeJS.WritableStream {
+  return new Writable({
     decodeStrings: true,
     write(chunk: Buffer, _encoding, done) {
       try {
@@ -73,7 +82,6 @@ export function openLogFile(path: string): LogFile {
       done();
     },
   });
-  return { path, descriptor, stream, [Symbol.dispose]: () => closeSync(descriptor) };
 }
 
 function turnOver(path: string, logger: Logger): void {

@@ -1,7 +1,9 @@
 /** Logs of long-running processes: JSON lines, or text for people on a terminal. */
+import { fstatSync } from 'node:fs';
 import { pino } from 'pino';
 import { build as pretty } from 'pino-pretty';
 import { FlatrenderError } from './errors.ts';
+import { descriptorStream } from './log-file.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
@@ -64,7 +66,7 @@ export function isLogLevel(name: string): name is LogLevel {
 export function createLogger(options: LoggerOptions = {}): Logger {
   const fromEnv = process.env.LOG_LEVEL?.toLowerCase() ?? '';
   const level = options.level ?? (isLogLevel(fromEnv) ? fromEnv : 'info');
-  const stream = options.stream ?? process.stderr;
+  const stream = options.stream ?? standardError();
   const asText = options.text ?? (options.stream === undefined && process.stderr.isTTY === true);
   const target = asText ? textStream(stream) : stream;
   const base = pino(
@@ -82,6 +84,15 @@ export function createLogger(options: LoggerOptions = {}): Logger {
     target,
   );
   return wrap(base);
+}
+
+/** Standard error; when it is a file, a full disk neither ends the program nor, once there is room again, its log. */
+function standardError(): NodeJS.WritableStream {
+  try {
+    return fstatSync(2).isFile() ? descriptorStream(2) : process.stderr;
+  } catch {
+    return process.stderr;
+  }
 }
 
 type PinoLogger = pino.Logger<never, boolean>;

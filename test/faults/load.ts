@@ -109,14 +109,14 @@ export class Load {
   }
 
   /** Milliseconds from `since` until a job for this very node, submitted after it, was rendered by the agent there. */
-  async rendered(node: string, since: number, timeoutMs = PATIENCE_MS): Promise<number> {
+  async rendered(node: string, since: number, template: 'quick' | 'short' = 'quick'): Promise<number> {
     const name = this.#name();
-    const giveUpAt = performance.now() + timeoutMs;
+    const giveUpAt = performance.now() + PATIENCE_MS;
     let id: string | null = null;
     let last: unknown;
     while (performance.now() < giveUpAt) {
       try {
-        id ??= await this.#submitOnce(name, { template: 'quick', node, fallback: false, priority: 100 });
+        id ??= await this.#submitOnce(name, { template, node, fallback: false, priority: 100 });
         const job = id === null ? null : await this.#client.call('GET', `/v1/jobs/${id}`);
         last = job?.body;
         if (job?.body?.state === 'succeeded') return performance.now() - since;
@@ -126,7 +126,7 @@ export class Load {
       await delay(20);
     }
     throw new Error(
-      `${node} rendered nothing within ${timeoutMs / 1000} s of the fault: ${JSON.stringify(last)}`,
+      `${node} rendered nothing within ${PATIENCE_MS / 1000} s of the fault: ${JSON.stringify(last)}`,
     );
   }
 

@@ -149,6 +149,22 @@ test('room is made in the cache before a task is refused for want of it', async 
   );
 });
 
+test('a node has room while what must stay free is free; the cache gives way first', async (t) => {
+  let free = 900;
+  const workspaces = createWorkspaces({
+    directory: await directory(t),
+    minFreeBytes: 1000,
+    logger: keptLog().logger,
+    freeBytes: async () => free,
+  });
+  assert.equal(await workspaces.hasRoom(async () => 0), false);
+  const makeRoom = async (bytes: number) => {
+    free += bytes;
+    return bytes;
+  };
+  assert.equal(await workspaces.hasRoom(makeRoom), true);
+});
+
 test('the room a task needs grows with its inputs, frames and size', () => {
   const hd = { ...SMALL_OUTPUT, width: 1920, height: 1080, fps: 30, durationSeconds: 60 };
   const room = roomFor(100e6, hd);

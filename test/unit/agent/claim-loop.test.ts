@@ -29,6 +29,7 @@ test('a control plane that takes the registration but no claim is not asked with
     bell: new Bell(),
     settings: () => ({ claimWaitMs: 30_000 }),
     freeSlots: () => 1,
+    hasRoom: async () => true,
     onTask: () => assert.fail('there was no task'),
     onDenied: async () => {
       registrations += 1;
@@ -46,6 +47,44 @@ test('a control plane that takes the registration but no claim is not asked with
     );
     await clock.advance(120_000);
     assert.ok(claims > 2 && claims < 40, `${claims} claims in two minutes`);
+  } finally {
+    stop.abort(new Error('over'));
+    await loop;
+    await rm(directory, { recursive: true, force: true });
+  }
+});
+
+test('nothing is claimed while the disk is full, and work is claimed again once it has room', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'flatrender-claims-'));
+  const clock = manualClock();
+  const logger = createLogger({ level: 'silent' });
+  const stop = new AbortController();
+  let claims = 0;
+  let hasRoom = false;
+  const options = {
+    api: {
+      claim: async () => {
+        claims += 1;
+        return null;
+      },
+    },
+    journal: await openClaimJournal(directory, clock, logger),
+    clock,
+    logger,
+    bell: new Bell(),
+    settings: () => ({ claimWaitMs: 30_000 }),
+    freeSlots: () => 1,
+    hasRoom: async () => hasRoom,
+    onTask: () => assert.fail('there was no task'),
+    signal: stop.signal,
+  };
+  const loop = runClaimLoop(options as unknown as ClaimLoopOptions);
+  try {
+    await clock.advance(60_000);
+    assert.equal(claims, 0);
+    hasRoom = true;
+    await clock.advance(2000);
+    assert.ok(claims > 0, 'it claims within two seconds');
   } finally {
     stop.abort(new Error('over'));
     await loop;
