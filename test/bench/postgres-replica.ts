@@ -4,7 +4,7 @@ import pg from 'pg';
 import { defaultControlConfig } from '../../src/config/control-schema.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts';
-import { benchResult } from './postgres-jobs.ts';
+import { benchResult } from './bench-job.ts';
 
 export interface ReplicaOrder {
   readonly kind: 'store' | 'bare';

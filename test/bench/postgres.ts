@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts';
 import { percentile } from '../helpers/load-client.ts';
 import { noPostgres, type Postgres, startPostgres, type TestDatabase } from '../helpers/postgres.ts';
-import { benchJob, benchResult } from './postgres-jobs.ts';
+import { benchJob, benchResult } from './bench-job.ts';
 import type { ReplicaFigures, ReplicaOrder } from './postgres-replica.ts';
 import { round } from './process-usage.ts';
 

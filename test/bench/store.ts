@@ -9,70 +9,10 @@ import { defaultControlConfig } from '../../src/config/control-schema.ts';
 import type { Requirement } from '../../src/jobs/requirements.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
-import type { JobWithTask, NewJob, Store } from '../../src/store/store.ts';
+import type { JobWithTask, Store } from '../../src/store/store.ts';
+import { benchJob, benchResult } from './bench-job.ts';
 
 const { retries: policy } = defaultControlConfig();
-const CLASSES = 20;
-const result = {
-  key: 'outputs/j/t/out.mp4',
-  sha256: '0'.repeat(64),
-  sizeBytes: 1,
-  frames: 120,
-  durationMs: 4000,
-  width: 1920,
-  height: 1080,
-  codec: 'h264',
-  renderMs: 1,
-  overheadMs: 1,
-};
-
-function newJob(i: number): NewJob {
-  const template = `template-${i % CLASSES}`;
-  const requirement: Requirement = {
-    role: 'render',
-    engines: ['lottie', 'aerender'],
-    template,
-    tags: [],
-    node: null,
-    fallback: true,
-    avoid: null,
-  };
-  return {
-    id: newId('j', Date.now()),
-    batchId: null,
-    name: null,
-    template,
-    version: '1.0.0',
-    bundleSha256: 'b'.repeat(64),
-    bundleBytes: 1_000_000,
-    priority: 50 + (i % 3),
-    inputs: { title: `Hello number ${i}`, color: '#ff3366' },
-    runAt: null,
-    node: null,
-    webhook: null,
-    createdAt: Date.now(),
-    createdBy: null,
-    tasks: [
-      {
-        requirement,
-        output: {
-          name: 'main',
-          container: 'mp4',
-          width: 1920,
-          height: 1080,
-          fps: 30,
-          durationSeconds: 4,
-          durationFrom: null,
-          atSeconds: null,
-          fit: 'contain',
-          background: '#000000',
-          quality: 20,
-        },
-      },
-    ],
-  };
-}
-
 /** Runs `total` calls with so many at a time; calls per second. */
 async function rate(
   total: number,
@@ -110,7 +50,7 @@ async function measure(jobs: number): Promise<void> {
     const rssBefore = rssMb();
     const seeded = performance.now();
     for (let i = 0; i < jobs; i += 1000) {
-      await store.submit(Array.from({ length: Math.min(1000, jobs - i) }, (_, k) => newJob(i + k)));
+      await store.submit(Array.from({ length: Math.min(1000, jobs - i) }, (_, k) => benchJob(i + k)));
     }
     const seedPerSecond = Math.round((jobs * 1000) / (performance.now() - seeded));
     await store.close();
@@ -122,7 +62,7 @@ async function measure(jobs: number): Promise<void> {
     const n = Math.min(2000, jobs);
     await claim(store, 'node-a', any);
     const oneAtATime = await rate(Math.min(300, n), 1, () => claim(store, 'node-a', any));
-    const submits = await rate(5000, 100, (i) => store.submit([newJob(i)]));
+    const submits = await rate(5000, 100, (i) => store.submit([benchJob(i)]));
     const claimed: JobWithTask[] = [];
     // In one turn of the event loop: the statement's own cost, with the fsync spread over all.
     const claims = await rate(n, 100, async () => {
@@ -133,7 +73,7 @@ async function measure(jobs: number): Promise<void> {
     const nothing = await rate(20_000, 100, () => claim(store, 'node-a', () => false));
     const completes = await rate(claimed.length, 100, (i) => {
       const { id, epoch } = (claimed[i] ?? (claimed[0] as JobWithTask)).task;
-      return store.complete({ taskId: id, epoch, nodeId: 'node-a' }, result, policy, Date.now());
+      return store.complete({ taskId: id, epoch, nodeId: 'node-a' }, benchResult, policy, Date.now());
     });
     const listing = performance.now();
     for (let i = 0; i < 20; i += 1) await store.listJobs({ limit: 50, template: 'template-3' });
