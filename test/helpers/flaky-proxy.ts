@@ -13,6 +13,8 @@ export interface FlakyProxy extends AsyncDisposable {
   };
   /** From now on, one request in this many breaks; 0: none. */
   breakOneIn(n: number): void;
+  /** The next so many break for certain. */
+  breakNext(count: number): void;
 }
 
 /** Pseudo-random, so that a run can be repeated: mulberry32. */
@@ -39,15 +41,15 @@ export async function startFlakyProxy(
   const open = new Set<Socket>();
   const seen = { requests: 0, broken: 0, bytesUp: 0, bytesDown: 0 };
   let oneIn = options.oneIn;
+  let certain = 0;
   const server = createServer((client) => {
     const upstream = connect(Number(port), '127.0.0.1');
     let left = Number.POSITIVE_INFINITY;
     const onRequest = (): void => {
       seen.requests += 1;
-      left =
-        oneIn > 0 && chance() < 1 / oneIn
-          ? Math.floor(chance() * options.cutBytes)
-          : Number.POSITIVE_INFINITY;
+      certain -= 1;
+      const isBroken = certain >= 0 || (oneIn > 0 && chance() < 1 / oneIn);
+      left = isBroken ? Math.floor(chance() * options.cutBytes) : Number.POSITIVE_INFINITY;
     };
     const spend = (bytes: number): boolean => {
       left -= bytes;
@@ -89,6 +91,9 @@ export async function startFlakyProxy(
     counts: () => ({ ...seen }),
     breakOneIn(n) {
       oneIn = n;
+    },
+    breakNext(count) {
+      certain = count;
     },
     async [Symbol.asyncDispose]() {
       for (const socket of open) socket.destroy();
