@@ -3,6 +3,7 @@
 import type { z } from 'zod';
 import type { AuditList } from '../protocol/audit.ts';
 import type { Invitation, InviteAnswer, InviteRequest } from '../protocol/enrolment.ts';
+import type { HookCreated, HookList, HookRequest, HookTested, HookView } from '../protocol/hooks.ts';
 import type {
   JobList,
   JobRequest,
@@ -108,6 +109,11 @@ export interface Api {
   replayFailedWebhooks(): Promise<WebhooksReplayed>;
   webhookSecret(): Promise<WebhookSecret>;
   rotateWebhookSecret(overlapSeconds: number): Promise<WebhookSecret>;
+  listHooks(): Promise<readonly HookView[]>;
+  createHook(request: z.input<typeof HookRequest>): Promise<HookCreated>;
+  removeHook(name: string): Promise<void>;
+  /** What such a call would submit. */
+  testHook(name: string, call: Readonly<Record<string, unknown>>): Promise<HookTested>;
   /** What operators did, newest first. */
   audit(query: AuditQuery): Promise<AuditList>;
 }
@@ -204,6 +210,10 @@ export function createApi(target: HttpTarget): Api {
       call('replayFailedWebhooks', {}, { body: {}, idempotent: true, timeoutMs: 120_000 }),
     webhookSecret: () => call('webhookSecret'),
     rotateWebhookSecret: (overlapSeconds) => call('rotateWebhookSecret', {}, { body: { overlapSeconds } }),
+    listHooks: async () => (await call<z.infer<typeof HookList>>('hooks')).hooks,
+    createHook: (request) => call('createHook', {}, { body: request }),
+    removeHook: (name) => call('removeHook', { name }, { idempotent: false }),
+    testHook: (name, body) => call('testHook', { name }, { body, idempotent: true, timeoutMs: 120_000 }),
     audit: (query) => call('audit', {}, { query: { ...query } }),
   };
 }

@@ -96,6 +96,8 @@ const Retention = z.strictObject({
   keepOutputsDays: z.number().min(0).max(36_500).default(30),
   unusedAssetsDays: z.number().min(0).max(36_500).default(7),
   idempotencyHours: z.number().min(1).max(8760).default(48),
+  webhookDays: z.number().min(0).max(36_500).default(30),
+  auditDays: z.number().min(0).max(36_500).default(365),
 });
 
 const Limits = z.strictObject({
@@ -116,6 +118,10 @@ const Webhooks = z.strictObject({
   allowPrivate: z.boolean().default(false),
   // The Standard Webhooks specification recommends 15 to 30 s.
   timeoutSeconds: seconds(15, 0.1, 60),
+});
+
+const Hooks = z.strictObject({
+  files: z.string().min(1).nullable().default(null),
 });
 
 const Mesh = z.strictObject({
@@ -152,6 +158,7 @@ export const ControlConfigSchema = z
     retention: Retention.prefault({}),
     limits: Limits.prefault({}),
     webhooks: Webhooks.prefault({}),
+    hooks: Hooks.prefault({}),
     mesh: Mesh.prefault({}),
     tracing: Tracing.prefault({}),
   })

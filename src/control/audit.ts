@@ -8,11 +8,11 @@ import type { AuditStore, NewAuditEntry } from '../store/audit.ts';
 import { Bucket } from './bucket.ts';
 
 /** Who may do things to the farm, other than its nodes. */
-const OPERATORS: ReadonlySet<RouteAuth> = new Set<RouteAuth>(['read', 'submit', 'admin']);
+const OPERATORS: ReadonlySet<RouteAuth> = new Set<RouteAuth>(['read', 'submit', 'admin', 'hook']);
 /** Reading that gives away what is kept secret. */
 const SENSITIVE: ReadonlySet<string> = new Set<RouteName>(['webhookSecret']);
 /** Too many, and too small, for anybody to wait for: the job itself says who made it. */
-const UNAWAITED: ReadonlySet<string> = new Set<RouteName>(['submit', 'uploads']);
+const UNAWAITED: ReadonlySet<string> = new Set<RouteName>(['submit', 'uploads', 'runHook']);
 /** Fields of bodies and answers that say what was done, and are no secret. */
 const TELLING = ['template', 'version', 'name', 'role', 'url', 'rotate', 'replayed', 'generation'] as const;
 
@@ -88,9 +88,9 @@ export async function auditLocal(
   await store.appendAudit({ ...entry, actor: `local ${userInfo().username}`, outcome: 'ok', from: null });
 }
 
-function actorOf({ tokenRecord, hookName, refusal }: FastifyRequest): string {
+function actorOf({ tokenRecord, hook, refusal }: FastifyRequest): string {
   if (tokenRecord) return tokenRecord.name;
-  if (hookName) return `hook ${hookName}`;
+  if (hook) return `hook ${hook.name}`;
   const known = refusal?.details?.token;
   return typeof known === 'string' ? known : 'unknown';
 }
@@ -152,7 +152,5 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Why it is refused; set as soon as that is known. */
     refusal: FlatrenderError | null;
-    /** The hook that was called with its token. */
-    hookName: string | null;
   }
 }

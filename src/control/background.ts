@@ -10,6 +10,7 @@ const JOBS_PER_STEP = 200;
 const OBJECTS_PER_STEP = 500;
 // A node that was cut off this long has lost its lease for good; a client starts its upload anew.
 const UNFINISHED_UPLOAD_MS = 3 * DAY_MS;
+const ROWS_PER_STEP = 1000;
 
 /** What a clean-up removed. */
 export interface CleanUp {
@@ -20,6 +21,8 @@ export interface CleanUp {
   readonly keys: number;
   /** Uploads in parts that nobody ended. */
   readonly uploads: number;
+  readonly webhooks: number;
+  readonly audit: number;
 }
 
 /** Runs {@link cleanUp} by `retention.cron`; CONFIG_INVALID when that is no schedule. Call the result to stop. */
@@ -51,7 +54,7 @@ export function startBackground(control: Control, signal: AbortSignal): () => Pr
   };
 }
 
-/** One clean-up: finished jobs with their outputs and logs, old outputs, unused files and bundles, idempotency keys. */
+/** One clean-up: finished jobs with their outputs and logs, old outputs, unused files and bundles, idempotency keys, webhooks, audit. */
 export async function cleanUp(control: Control, signal: AbortSignal): Promise<CleanUp> {
   const { store, config, clock } = control;
   const { finishedDays, keepFinished, keepOutputsDays, unusedAssetsDays, idempotencyHours } =
@@ -89,7 +92,10 @@ export async function cleanUp(control: Control, signal: AbortSignal): Promise<Cl
   const keys = await store.purgeIdempotency(now - idempotencyHours * 3_600_000);
   signal.throwIfAborted();
   const uploads = (await control.objects.multipart?.abortBefore(now - UNFINISHED_UPLOAD_MS)) ?? 0;
-  return { jobs, outputs, assets, bundles, keys, uploads };
+  const { webhookDays, auditDays } = config.retention;
+  const webhooks = await inSteps((limit) => store.purgeDeliveries(now - webhookDays * DAY_MS, limit), signal);
+  const audit = await inSteps((limit) => store.purgeAudit(now - auditDays * DAY_MS, limit), signal);
+  return { jobs, outputs, assets, bundles, keys, uploads, webhooks, audit };
 }
 
 async function removeOldOutputs(control: Control, before: number, signal: AbortSignal): Promise<number> {
@@ -165,6 +171,18 @@ async function removeUnused(
   }
   if (old.length > 0) await flush();
   return removed;
+}
+
+/** Removes rows until there are no more; returns how many. */
+async function inSteps(remove: (limit: number) => Promise<number>, signal: AbortSignal): Promise<number> {
+  let removed = 0;
+  for (;;) {
+    signal.throwIfAborted();
+    const count = await remove(ROWS_PER_STEP);
+    removed += count;
+    if (count < ROWS_PER_STEP) return removed;
+    await breathe();
+  }
 }
 
 /** Lets requests through between two steps. */

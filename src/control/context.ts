@@ -12,6 +12,7 @@ import type { Dispatcher } from './dispatcher.ts';
 import type { Enrolment } from './enrolment.ts';
 import type { Events } from './events.ts';
 import type { FinishedUploads } from './finished-uploads.ts';
+import type { HookFiles } from './hook-files.ts';
 import type { Leases } from './leases.ts';
 import type { Metrics } from './metrics.ts';
 import type { NodeAuth } from './node-auth.ts';
@@ -53,6 +54,7 @@ export interface Control {
   readonly nodeSync: NodeSync;
   readonly objectsWatch: ObjectsWatch;
   readonly metrics: Metrics;
+  readonly hookFiles: HookFiles;
   readonly webhooks: WebhookDeliverer;
   /** Every control plane of the farm has the same. */
   readonly farmSecret: Uint8Array;

@@ -32,17 +32,15 @@ import { observeObjects, observeStore } from './observed.ts';
 import { meshFinder } from './open-mesh.ts';
 import { type FarmObjects, openObjects } from './open-objects.ts';
 import { waitForStore } from './open-store.ts';
+import { outsideParts } from './outside.ts';
 import { Previews } from './previews.ts';
-import { RecentObjects } from './recent-objects.ts';
 import { Registry } from './registry.ts';
 import { Replicas } from './replicas.ts';
 import { createServer } from './server.ts';
 import { TemplateCache } from './template-cache.ts';
 import { startTicks } from './ticks.ts';
 import { VerifiedObjects } from './verified-objects.ts';
-import { bodyOf } from './webhook-body.ts';
-import { WebhookDeliverer } from './webhook-deliverer.ts';
-import { type PostWebhook, webhookPoster } from './webhook-post.ts';
+import type { PostWebhook } from './webhook-post.ts';
 
 export interface ControlOptions {
   /** The state directory: farm.secret must be in it; relative paths of the configuration start there. */
@@ -93,7 +91,10 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const mesh = given === undefined ? meshFinder(config, logger) : () => Promise.resolve(given);
   const tracing = await openTracing(config, logger);
   undo.defer(() => tracing.close());
-  const control = assemble({ config, logger, clock, farmSecret, store, objects, mesh, tracing });
+  const { files } = config.hooks;
+  const hookFiles = files === null ? null : resolveInHome(directory, files);
+  const parts = { config, logger, clock, farmSecret, store, objects, mesh, tracing, hookFiles };
+  const control = assemble(parts);
   undo.defer(() => {
     control.dispatcher.close();
     control.events.close();
@@ -157,6 +158,8 @@ export interface ControlParts {
   readonly store: Store;
   readonly objects: FarmObjects;
   readonly mesh: () => Promise<Mesh | null>;
+  /** Directory of the files that hooks may name; default: none. */
+  readonly hookFiles?: string | null | undefined;
   /** How webhooks are called; default: over the network. */
   readonly post?: PostWebhook | undefined;
   /** Default: none. */
@@ -217,7 +220,6 @@ export function assemble(parts: ControlParts): Control {
   metrics.watch({ store, registry, leases, dispatcher, events, replicas, version, now: () => clock.now() });
   // Half of what nodes are told: a preview that comes a little early is no reason to refuse it.
   const minIntervalMs = (config.agents.previewSeconds * 1000) / 2;
-  const { allowPrivate, timeoutSeconds } = config.webhooks;
   const control: Control = {
     config,
     policy,
@@ -232,7 +234,6 @@ export function assemble(parts: ControlParts): Control {
     events,
     previews: new Previews({ maxBytes: config.limits.previewBytes, minIntervalMs, clock }),
     templates: new TemplateCache(store, clock),
-    recentObjects: new RecentObjects(clock),
     uploads: new FinishedUploads(),
     verified: new VerifiedObjects({ objects, logger }),
     audit: new Audit({ store, clock, logger }),
@@ -243,17 +244,7 @@ export function assemble(parts: ControlParts): Control {
     objectsWatch: new ObjectsWatch({ objects, clock, logger }),
     nodeSync: new NodeSync({ store, registry, enrolment, clock, onRemoved }),
     metrics,
-    webhooks: new WebhookDeliverer({
-      store,
-      farmSecret,
-      timeoutMs: timeoutSeconds * 1000,
-      clock,
-      logger,
-      post: parts.post ?? webhookPoster(allowPrivate),
-      bodyOf: (delivery) => bodyOf(delivery, store, leases),
-      random: Math.random,
-    }),
-    farmSecret,
+    ...outsideParts({ ...parts, store, objects, leases }),
     tracing: parts.tracing ?? noTracing,
     version,
     startedAt: clock.now(),

@@ -5,6 +5,7 @@ import { type ControlConfig, loadControlConfig, renderControlConfig } from '../c
 import { createFarmSecret, createHome, homePaths, writePrivateFile } from '../config/home.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
+import { auditLocal } from './audit.ts';
 import { makeToken } from './client-auth.ts';
 import { localUrl } from './control.ts';
 import { openStore, shownStore } from './open-store.ts';
@@ -113,6 +114,8 @@ async function prepareStore(
     }
     const { token, record } = makeToken({ name: 'admin', role: 'admin', expiresAt: null }, clock.now());
     await store.createToken(record);
+    const { id, name, role, createdAt: at } = record;
+    await auditLocal(store, { at, action: 'control init', subject: id, details: { name, role } });
     return { token, step: [database, { what: 'admin token', path: null, result: 'created' }] };
   } finally {
     await store.close();

@@ -14,6 +14,7 @@ import { ROUTES, type RouteName } from '../protocol/routes.ts';
 import { parseRequestSignature } from '../protocol/signatures.ts';
 import type { TokenRecord } from '../store/store.ts';
 import type { Control } from './context.ts';
+import { authenticateHook, type HookRecord } from './hooks.ts';
 import type { NodeCaller } from './node-auth.ts';
 
 declare module 'fastify' {
@@ -26,6 +27,8 @@ declare module 'fastify' {
     nodeCaller: NodeCaller | null;
     /** Set on routes of clients. */
     tokenRecord: TokenRecord | null;
+    /** Set on routes of hooks. */
+    hook: HookRecord | null;
     /** The body as it came. */
     rawBody: Buffer | null;
   }
@@ -80,7 +83,7 @@ export class Routes {
       security:
         auth === 'none' || auth === 'url'
           ? []
-          : [{ [auth === 'node' || auth === 'invitation' ? 'node' : 'token']: [] }],
+          : [{ [auth === 'invitation' ? 'node' : auth === 'node' || auth === 'hook' ? auth : 'token']: [] }],
       response: describeAnswers(spec.answers),
     };
     if (spec.body) schema.body = spec.body;
@@ -123,6 +126,20 @@ export class Routes {
   #authOf(auth: (typeof ROUTES)[RouteName]['auth'], name: RouteName) {
     const { nodeAuth, clientAuth, enrolment, nodeSync } = this.#control;
     if (auth === 'none' || auth === 'url') return {};
+    if (auth === 'hook') {
+      return {
+        onRequest: async (request: FastifyRequest) => {
+          refuseRepeated(request.raw.rawHeaders, 'authorization');
+          const { headers } = request.raw;
+          const { name } = request.params as { name: string };
+          request.hook = await authenticateHook(this.#control.store, name, {
+            authorization: headers.authorization,
+            header: headers['x-hook-token'],
+            query: (request.query as { token?: unknown }).token,
+          });
+        },
+      };
+    }
     if (auth === 'node' || auth === 'invitation') {
       return {
         onRequest: (request: FastifyRequest, _: FastifyReply, done: (error?: Error) => void) => {

@@ -16,6 +16,7 @@ import { answerBrokenConnection, noSuchRoute, refuseOddities, sendError } from '
 import { agentRoutes } from './handlers/agent.ts';
 import { auditRoutes } from './handlers/audit.ts';
 import { farmRoutes } from './handlers/farm.ts';
+import { hookRoutes } from './handlers/hooks.ts';
 import { jobRoutes } from './handlers/jobs.ts';
 import { nodeRoutes } from './handlers/nodes.ts';
 import { objectRoutes } from './handlers/objects.ts';
@@ -92,7 +93,7 @@ function decorate(app: FastifyInstance, control: Control, isClosing: () => boole
   app.decorateRequest('tokenRecord', null);
   app.decorateRequest('rawBody', null);
   app.decorateRequest('refusal', null);
-  app.decorateRequest('hookName', null);
+  app.decorateRequest('hook', null);
   app.addHook('onRequest', (request, _, done) => {
     if (isClosing()) {
       return done(
@@ -187,6 +188,7 @@ function addRoutes(scope: FastifyInstance, control: Control): void {
   templateRoutes(routes, control);
   tokenRoutes(routes, control);
   webhookRoutes(routes, control);
+  hookRoutes(routes, control);
   auditRoutes(routes, control);
   farmRoutes(routes, control);
 }
@@ -210,6 +212,7 @@ async function describe(app: FastifyInstance, control: Control): Promise<void> {
       },
       components: {
         securitySchemes: {
+          hook: { type: 'http', scheme: 'bearer', description: 'The token of one hook (frh_…)' },
           token: { type: 'http', scheme: 'bearer', description: 'A client token (fr_…) of sufficient role' },
           node: {
             type: 'apiKey',

@@ -65,6 +65,8 @@ export const ERROR_CODES = {
   TOKEN_NOT_FOUND: missing,
   // webhooks
   DELIVERY_NOT_FOUND: missing,
+  HOOK_NOT_FOUND: missing,
+  HOOK_EXISTS: conflict,
   // joining a farm
   INVITATION_INVALID: usage,
   INVITATION_EXPIRED: denied,

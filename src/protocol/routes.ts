@@ -1,5 +1,5 @@
-/** Who may call a route: nobody in particular, a client token of at least this role, a node, a machine with an invitation, or a signed URL. */
-export type RouteAuth = 'none' | 'read' | 'submit' | 'admin' | 'node' | 'invitation' | 'url';
+/** Who may call a route: nobody in particular, a client token of at least this role, a hook by its own token, a node, a machine with an invitation, or a signed URL. */
+export type RouteAuth = 'none' | 'read' | 'submit' | 'admin' | 'hook' | 'node' | 'invitation' | 'url';
 
 interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -213,6 +213,27 @@ export const ROUTES = {
     path: '/v1/webhooks/:id/replay',
     auth: 'admin',
     summary: 'Deliver it once more, with all its tries',
+  },
+
+  hooks: { method: 'GET', path: '/v1/hooks', auth: 'admin', summary: 'List the hooks that automation calls' },
+  createHook: {
+    method: 'POST',
+    path: '/v1/hooks',
+    auth: 'admin',
+    summary: 'Make or change a hook; its token is shown once',
+  },
+  removeHook: { method: 'DELETE', path: '/v1/hooks/:name', auth: 'admin', summary: 'Remove a hook' },
+  testHook: {
+    method: 'POST',
+    path: '/v1/hooks/:name/test',
+    auth: 'admin',
+    summary: 'What a call would submit, without submitting it',
+  },
+  runHook: {
+    method: 'POST',
+    path: '/v1/hooks/:name',
+    auth: 'hook',
+    summary: 'Have something rendered: the fields of the call become a job',
   },
 
   audit: {

@@ -6,7 +6,7 @@ export const DeliveryStateName = z.enum(['waiting', 'delivered', 'failed']);
 export type DeliveryStateName = z.infer<typeof DeliveryStateName>;
 
 /** An address that may be called. */
-export const WebhookUrl = z
+const WebhookUrl = z
   .url({ protocol: /^https?$/, error: 'must be an address such as https://example.com/done' })
   .max(2048);
 

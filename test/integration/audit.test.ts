@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { cleanUp } from '../../src/control/background.ts';
 import { ROUTES, type RouteName } from '../../src/protocol/routes.ts';
 import type { AuditEntry } from '../../src/store/audit.ts';
 import { startTestControl, type TestControl, until } from '../helpers/control.ts';
@@ -132,4 +133,43 @@ test('administrators read the audit log by page, actor, action, subject and time
   const { token } = await farm.newToken('submit');
   const refused = await farm.call('GET', '/v1/audit', undefined, { authorization: `Bearer ${token}` });
   assert.equal(refused.status, 403);
+});
+
+test('old entries and webhooks that are over are cleaned up, and those that wait are not', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  const { store, webhooks } = farm.control;
+  await webhooks.close();
+  await farm.call('POST', '/v1/nodes', { id: 'a' });
+  const at = clock.now();
+  const add = {
+    type: 'job.ended',
+    jobId: null,
+    url: 'https://example.com',
+    body: '{}',
+    createdAt: at,
+    dueAt: at,
+  };
+  for (const id of ['over', 'waits']) await store.addDelivery({ ...add, id });
+  await store.settleDelivery('over', {
+    state: 'failed',
+    at,
+    status: 410,
+    error: 'HTTP 410',
+    dueAt: null,
+    body: null,
+  });
+  const { signal } = new AbortController();
+  clock.leap(29 * 86_400_000);
+  const early = await cleanUp(farm.control, signal);
+  assert.deepEqual([early.webhooks, early.audit], [0, 0]);
+  clock.leap(2 * 86_400_000);
+  const later = await cleanUp(farm.control, signal);
+  assert.deepEqual([later.webhooks, later.audit], [1, 0]);
+  clock.leap(365 * 86_400_000);
+  assert.equal((await cleanUp(farm.control, signal)).audit, 1);
+  assert.deepEqual(
+    (await store.listDeliveries({ limit: 10 })).map(({ id }) => id),
+    ['waits'],
+  );
 });

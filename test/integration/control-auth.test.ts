@@ -30,6 +30,12 @@ test('each route refuses who may not call it, each refusal with its own code', a
     assert.equal(signed.body?.error?.code, 'TOKEN_MISSING', `signature of a node on ${path}`);
     assert.equal(await ask('Bearer fr_nonsense'), 'TOKEN_INVALID', path);
     assert.equal(await ask(`Bearer fr_${'a'.repeat(43)}`), 'TOKEN_INVALID', path);
+    if (auth === 'hook') {
+      for (const token of [farm.token, submit, read]) {
+        assert.equal(await ask(`Bearer ${token}`), 'TOKEN_INVALID', path);
+      }
+      continue;
+    }
     for (const [role, token] of [
       ['submit', submit],
       ['read', read],

@@ -258,6 +258,8 @@ test('the clean-up removes what is old and unused, and nothing else', async () =
     bundles: 0,
     keys: 0,
     uploads: 0,
+    webhooks: 0,
+    audit: 0,
   });
   await clock.advance(31 * 86_400_000);
   assert.deepEqual(await cleanUp(farm.control, signal), {
@@ -267,6 +269,8 @@ test('the clean-up removes what is old and unused, and nothing else', async () =
     bundles: 1,
     keys: 0,
     uploads: 0,
+    webhooks: 0,
+    audit: 0,
   });
   assert.equal((await farm.call('GET', `/v1/jobs/${old}`)).status, 404);
   assert.equal((await farm.call('GET', `/v1/jobs/${waiting}`)).body.state, 'queued');

@@ -85,6 +85,28 @@ test('a change of the key prints the new one, and both are good for the time tha
   }
 });
 
+test('a hook is made, tried, listed, changed and removed by one command each', async () => {
+  const added = await flatrender('hook', 'add', 'n8n', '--map', 'song.title=name', '--set', 'priority=80');
+  assert.equal(added.exitCode, 0, added.stderr);
+  assert.match(added.stdout, /^frh_[A-Za-z0-9_-]{43}\n$/);
+  assert.match(added.stderr, new RegExp(`^POST ${farm.url}/v1/hooks/n8n\n`));
+  assert.match(
+    (await flatrender('hook', 'add', 'n8n')).stderr,
+    /there is a hook "n8n" already\nhint: --replace/,
+  );
+  assert.match(
+    (await flatrender('hook', 'list')).stdout,
+    /^NAME .*\nn8n +any +\S.* +\/v1\/hooks\/n8n +song\.title=name +priority=80\n$/,
+  );
+  const tried = await flatrender('hook', 'test', 'n8n', '--data', '{"template":"nothing"}');
+  assert.match(tried.stderr, /there is no template "nothing"/);
+  assert.equal((await flatrender('hook', 'test', 'n8n', '--data', 'x')).exitCode, 2);
+  assert.equal((await flatrender('hook', 'add', 'x', '--map', 'title')).exitCode, 2);
+  const changed = await flatrender('hook', 'add', 'n8n', '--replace');
+  assert.deepEqual([changed.exitCode, changed.stdout], [0, '']);
+  assert.equal((await flatrender('hook', 'remove', 'n8n')).stdout, 'removed n8n\n');
+});
+
 test('control audit shows who did what, and follows', async () => {
   await flatrender('node', 'add', 'studio-9');
   const { stdout, exitCode } = await flatrender(

@@ -250,6 +250,7 @@ test('Dockerfiles are the only files of deploy without a check of their own', ()
     'compose.control.yaml',
     'compose.node.yaml',
     'grafana',
+    'n8n-workflow.json',
     'prometheus',
   ];
   // Beside them an operator has their own, which git does not know.

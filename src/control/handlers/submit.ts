@@ -25,7 +25,12 @@ export function submitRoutes(routes: Routes, control: Control): void {
     parseBody: parseSubmit,
     answers: { 201: SubmitAnswer, 200: SubmitAnswer },
     async handle({ body, request, reply, token }) {
-      const { repeated, answer } = await submit(control, body, token.id, idempotencyOf(request, token.id));
+      const { repeated, answer } = await submitJobs(
+        control,
+        body,
+        token.id,
+        idempotencyOf(request, token.id),
+      );
       reply.code(repeated ? 200 : 201);
       return answer;
     },
@@ -59,7 +64,13 @@ function idempotencyOf(
   return { key: `${tokenId}:${header}`, bodySha256 };
 }
 
-async function submit(
+/** What would refuse a job, without submitting it. */
+export async function checkJob(control: Control, request: JobRequest): Promise<void> {
+  await newJob(control, request, { now: control.clock.now(), batchId: null, tokenId: '' });
+}
+
+/** Stores jobs and tells whom it concerns. `tokenId`: who submits them, for people. */
+export async function submitJobs(
   control: Control,
   body: SubmitRequest,
   tokenId: string,
