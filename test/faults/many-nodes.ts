@@ -1,0 +1,166 @@
+/** As many nodes as a large farm has, each with its long-poll and its heartbeats, and a control plane that is killed under them. */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Agent, request } from 'undici';
+import { signRequest } from '../../src/protocol/signatures.ts';
+import type { NodeKey } from '../helpers/load-node.ts';
+import { type Fault, type FaultOptions, type FaultReport, farmFor, Strikes } from './fault.ts';
+import type { FaultFarm } from './fault-farm.ts';
+import { Load } from './load.ts';
+import { cpuSeconds, residentMb } from './process-facts.ts';
+
+const WATCH_SECONDS = 20;
+const POLL_MS = 30_000;
+
+/** Strikes are kills of the control plane; the number of nodes can be set for small runs. */
+export function manyNodes(count: number): Fault {
+  return {
+    name: 'many-nodes',
+    summary: `${count} simulated nodes with long-polls and heartbeats, and SIGKILL of the control plane under them`,
+    kills: 5,
+    async run(options: FaultOptions): Promise<FaultReport> {
+      await using farm = await farmFor(options);
+      const load = await Load.start(farm, { perSecond: 20, realEvery: 0 });
+      const strikes = new Strikes(farm, load);
+      const before = residentMb(farm.control.pid);
+      await using crowd = await Crowd.start(farm, count, options.say);
+      await crowd.settled();
+      const cpu = cpuSeconds(farm.control.pid);
+      const beats = crowd.beats;
+      await delay(WATCH_SECONDS * 1000);
+      const share = (cpuSeconds(farm.control.pid) - cpu) / WATCH_SECONDS;
+      const rate = (crowd.beats - beats) / WATCH_SECONDS;
+      const during = residentMb(farm.control.pid);
+      strikes.notes.push(
+        `${count} nodes: ${Math.round(rate)} heartbeats/s and ${crowd.polling} long-polls take ${Math.round(share * 100)} % of a core; ` +
+          `memory ${before} → ${during} MB`,
+      );
+      options.say(strikes.notes.at(-1) ?? '');
+      for (let kill = 1; kill <= options.kills; kill += 1) {
+        const at = performance.now();
+        await farm.control.stop('SIGKILL');
+        await farm.control.start();
+        const ms = await strikes.recovered(at);
+        await crowd.settled();
+        const all = Math.round(performance.now() - at);
+        strikes.notes.push(
+          `kill ${kill}: jobs after ${Math.round(ms)} ms, all ${count} nodes after ${all} ms, memory ${residentMb(farm.control.pid)} MB`,
+        );
+        options.say(strikes.notes.at(-1) ?? '');
+      }
+      return await strikes.report('many-nodes', `${count} nodes, ${options.kills} kills`, options);
+    },
+  };
+}
+
+/** Nodes that ask for work that never comes. */
+class Crowd implements AsyncDisposable {
+  readonly #farm: FaultFarm;
+  readonly #agent = new Agent({
+    connections: null,
+    pipelining: 1,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: { timeout: 30_000 },
+  });
+  readonly #ending = new AbortController();
+  readonly #nodes: NodeKey[] = [];
+  readonly #loops: Promise<void>[] = [];
+  /** When each was answered last. */
+  readonly #heard = new Map<string, number>();
+  beats = 0;
+  polling = 0;
+
+  static async start(farm: FaultFarm, count: number, say: (text: string) => void): Promise<Crowd> {
+    const crowd = new Crowd(farm);
+    let next = 0;
+    await Promise.all(
+      Array.from({ length: 16 }, async () => {
+        while (next < count) {
+          next += 1;
+          crowd.#nodes.push(await farm.addNode(`crowd-${next}`, ['crowd']));
+        }
+      }),
+    );
+    say(`${count} nodes registered`);
+    for (const node of crowd.#nodes) crowd.#loops.push(crowd.#poll(node), crowd.#beat(node));
+    return crowd;
+  }
+
+  private constructor(farm: FaultFarm) {
+    this.#farm = farm;
+  }
+
+  /** Resolves when every node was answered a heartbeat since now. */
+  async settled(): Promise<void> {
+    const since = performance.now();
+    const giveUpAt = since + 180_000;
+    for (;;) {
+      const late = this.#nodes.filter(({ id }) => (this.#heard.get(id) ?? 0) < since).length;
+      if (late === 0) return;
+      if (performance.now() > giveUpAt) throw new Error(`${late} nodes were not answered`);
+      await delay(100);
+    }
+  }
+
+  async #poll(node: NodeKey): Promise<void> {
+    const { signal } = this.#ending;
+    await delay(Math.random() * 5000);
+    while (!signal.aborted) {
+      this.polling += 1;
+      const body = { claimId: randomBytes(8).toString('hex'), freeSlots: 1, waitMs: POLL_MS };
+      const status = await this.#send(node, '/v1/agent/claim', body).then(
+        (answer) => answer.status,
+        () => 0,
+      );
+      this.polling -= 1;
+      // As agents do: not all at once.
+      if (status !== 204 && !signal.aborted) await delay(500 + Math.random() * 2000);
+    }
+  }
+
+  async #beat(node: NodeKey): Promise<void> {
+    const { signal } = this.#ending;
+    let nextMs = Math.random() * 5000;
+    while (!signal.aborted) {
+      await delay(nextMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        const { status, text } = await this.#send(node, '/v1/agent/heartbeat', { leases: [], system: null });
+        if (status !== 200) throw new Error(text);
+        this.beats += 1;
+        this.#heard.set(node.id, performance.now());
+        nextMs = (JSON.parse(text) as { nextMs: number }).nextMs;
+      } catch {
+        nextMs = 500 + Math.random() * 2000;
+      }
+    }
+  }
+
+  async #send(node: NodeKey, path: string, payload: object): Promise<{ status: number; text: string }> {
+    const body = JSON.stringify(payload);
+    const headers = signRequest(
+      { method: 'POST', path, query: '' },
+      body,
+      { keyId: node.id, secret: node.secret },
+      {
+        created: Math.floor(Date.now() / 1000),
+        nonce: randomBytes(16).toString('base64url'),
+      },
+    );
+    const answer = await request(`${this.#farm.url}${path}`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body,
+      dispatcher: this.#agent,
+      signal: AbortSignal.any([this.#ending.signal, AbortSignal.timeout(POLL_MS + 15_000)]),
+    });
+    return { status: answer.statusCode, text: await answer.body.text() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort(new Error('over'));
+    await this.#agent.destroy();
+    await Promise.all(this.#loops);
+  }
+}
