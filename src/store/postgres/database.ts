@@ -1,7 +1,11 @@
 /** Connections, transactions and errors of the PostgreSQL store. */
+import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import { type Clock, sleep } from '../../lib/clock.ts';
-import { CommitUnknown, isUncommitted, toStoreError } from './database-error.ts';
+import type { FlatrenderError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { CommitUnknown, isAway, isUncommitted, toStoreError } from './database-error.ts';
+import { Servers } from './servers.ts';
 
 /** One connection, inside a transaction or outside. */
 export interface Queries {
@@ -15,33 +19,48 @@ export type Row = Record<string, unknown>;
 export interface DatabaseOptions {
   readonly url: string;
   readonly clock: Clock;
+  readonly logger?: Logger | undefined;
 }
 
-// Everything in a farm's database counts from zero, or in milliseconds: far below 2^53.
-const INT8 = 20;
-const CONNECTIONS = 10;
-const TRIES = 8;
+/** A database that is away is waited for so long: a restart, a fail-over. Then the caller hears UNAVAILABLE. */
+const PATIENCE_MS = 6000;
+/** Transactions in each other's way (deadlock, the same claim twice): nearly always the second try goes well. */
+const CONFLICTS = 20;
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1000;
 
 /** A pool of connections to one database. */
 export class Database implements Queries {
-  readonly pool: pg.Pool;
-  readonly place: string;
+  readonly servers: Servers;
+  readonly #pool: pg.Pool;
   readonly #clock: Clock;
+  readonly #logger: Logger | undefined;
   readonly #closing = new AbortController();
+  #failure: FlatrenderError | null = null;
 
-  constructor({ url, clock }: DatabaseOptions) {
-    this.place = placeOf(url);
+  /** CONFIG_INVALID for an address that is none. */
+  constructor({ url, clock, logger }: DatabaseOptions) {
+    this.servers = new Servers(url);
     this.#clock = clock;
-    this.pool = new pg.Pool({ ...connectionOf(url), max: CONNECTIONS });
+    this.#logger = logger;
+    this.#pool = this.servers.createPool();
     // A connection that breaks while nobody uses it is replaced by the next query.
-    this.pool.on('error', () => undefined);
+    this.#pool.on('error', () => undefined);
   }
 
-  /** Outside of a transaction: reads, and writes of one statement. */
+  /** Hosts and database, for messages. */
+  get place(): string {
+    return this.servers.place;
+  }
+
+  /** Why nothing gets through at the moment; null: something did just now. */
+  get failure(): FlatrenderError | null {
+    return this.#failure;
+  }
+
+  /** Outside of a transaction: reads, and writes of one statement that may come twice. */
   rows(text: string, values?: readonly unknown[], name?: string): Promise<Row[]> {
-    return this.#again(async () => queriesOf(this.pool).rows(text, values, name));
+    return this.#again(() => this.#on((client) => queriesOf(client).rows(text, values, name)));
   }
 
   /**
@@ -50,102 +69,110 @@ export class Database implements Queries {
    * can know whether the commit arrived.
    */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    return this.#again(() => this.#once(work));
-  }
-
-  /** One connection for as long as `work` takes: for what is no single transaction. */
-  session<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    return this.#again(async () => {
-      const client = await this.pool.connect();
-      try {
-        return await work(client);
-      } finally {
-        client.release();
-      }
-    });
+    return this.#again(() => this.#on((client) => once(client, work)));
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.pool.end();
+    await this.#pool.end();
   }
 
-  async #once<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
-    const client = await this.pool.connect();
-    let broken: Error | undefined;
-    const onError = (error: Error): void => {
-      broken = error;
+  /** Runs `work` on a connection of the pool; one that broke, or whose server only reads, is thrown away. */
+  async #on<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const { current } = this.servers;
+    let client: pg.PoolClient | undefined;
+    let isBroken = false;
+    const onError = (): void => {
+      isBroken = true;
     };
-    client.on('error', onError);
     try {
-      await client.query('begin');
-      const result = await work(queriesOf(client));
-      await commit(client);
-      return result;
+      client = await this.#pool.connect();
+      client.on('error', onError);
+      return await work(client);
     } catch (error) {
-      // Commits nothing; a connection that cannot even do that is thrown away.
-      await client.query('rollback').catch((failure: Error) => {
-        broken = failure;
-      });
+      if (error instanceof CommitUnknown || isAway(error)) {
+        isBroken = true;
+        this.servers.failed(current);
+      }
       throw error;
     } finally {
-      client.off('error', onError);
-      client.release(broken);
+      client?.off('error', onError);
+      client?.release(isBroken);
     }
   }
 
   async #again<T>(work: () => Promise<T>): Promise<T> {
+    const until = performance.now() + PATIENCE_MS;
     let pause = FIRST_PAUSE_MS;
     for (let tries = 1; ; tries += 1) {
       try {
-        return await work();
+        const result = await work();
+        this.#reached();
+        return result;
       } catch (error) {
-        if (tries >= TRIES || !isUncommitted(error) || this.#closing.signal.aborted) {
-          throw toStoreError(error, this.place);
-        }
-        await sleep(pause * (0.5 + Math.random() / 2), this.#clock, this.#closing.signal);
-        pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+        const failure = toStoreError(error, this.place);
+        const isGone = error instanceof CommitUnknown || isAway(error);
+        if (isGone) this.#gone(failure);
+        const isOver = isGone ? performance.now() + pause > until : tries >= CONFLICTS;
+        if (isOver || !isUncommitted(error) || this.#closing.signal.aborted) throw failure;
+        await sleep(pause * (0.5 + Math.random() / 2), this.#clock);
+        pause = isGone ? Math.min(pause * 2, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;
       }
     }
   }
+
+  #reached(): void {
+    if (this.#failure === null) return;
+    this.#failure = null;
+    this.#logger?.info('database.back', { database: this.place });
+  }
+
+  #gone(failure: FlatrenderError): void {
+    if (this.#failure === null) {
+      this.#logger?.warn('database.away', { database: this.place, reason: failure.message });
+    }
+    this.#failure = failure;
+  }
 }
 
-function queriesOf(target: pg.Pool | pg.PoolClient): Queries {
+async function once<T>(client: pg.PoolClient, work: (queries: Queries) => Promise<T>): Promise<T> {
+  try {
+    await client.query('begin');
+    const result = await work(queriesOf(client));
+    await commit(client);
+    return result;
+  } catch (error) {
+    // A connection that is gone needs none; one that cannot even do that is thrown away by the next statement.
+    const isGone = error instanceof CommitUnknown || isAway(error);
+    if (!isGone) await client.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}
+
+function queriesOf(client: pg.PoolClient): Queries {
   return {
     async rows(text, values = [], name) {
-      const { rows } = await target.query({ text, values: [...values], ...(name ? { name } : {}) });
+      const { rows } = await client.query({ text, values: values.map(storable), ...(name ? { name } : {}) });
       return rows as Row[];
     },
   };
 }
 
+/** PostgreSQL's text has no NUL: engines print them, and clients send them. */
+function storable(value: unknown): unknown {
+  if (typeof value === 'string') return value.includes('\0') ? value.replaceAll('\0', '\uFFFD') : value;
+  return Array.isArray(value) ? value.map(storable) : value;
+}
+
 async function commit(client: pg.PoolClient): Promise<void> {
+  let command: string;
   try {
-    await client.query('commit');
+    ({ command } = await client.query('commit'));
   } catch (error) {
-    // The server's own refusal is a clear no; without an answer nobody knows.
-    throw error instanceof pg.DatabaseError ? error : new CommitUnknown(error);
+    // The server's own refusal is a clear no, but not its farewell; without an answer nobody knows.
+    const isRefused = error instanceof pg.DatabaseError && !/^(08|57P)/.test(error.code ?? '');
+    throw isRefused ? error : new CommitUnknown(error);
   }
-}
-
-/** The address without its password, for messages. */
-function placeOf(url: string): string {
-  if (!URL.canParse(url)) return 'postgres://?';
-  const { host, pathname } = new URL(url);
-  return `postgres://${host}${pathname}`;
-}
-
-function connectionOf(url: string): pg.PoolConfig {
-  return {
-    connectionString: url,
-    application_name: 'flatrender',
-    connectionTimeoutMillis: 5000,
-    keepAlive: true,
-    types: {
-      getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-        oid === INT8
-          ? Number
-          : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
-    },
-  };
+  // How the server answers when a statement of the transaction failed and nobody looked.
+  if (command === 'ROLLBACK') throw new Error('a failed transaction was committed');
 }

@@ -5,7 +5,7 @@ import { FlatrenderError } from '../../lib/errors.ts';
 import { packageRoot } from '../../lib/paths.ts';
 
 /** "flrd": of all advisory locks in the server, ours. */
-const LOCK_CLASS = 0x666c7264;
+export const LOCK_CLASS = 0x666c7264;
 const MIGRATION_LOCK = 1;
 
 /**

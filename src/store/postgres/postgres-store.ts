@@ -1,5 +1,8 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import type { FarmChange } from '../shared.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { packageVersion } from '../../lib/paths.ts';
 import type { Store } from '../store.ts';
 import { auditMethods } from './audit.ts';
 import { Classes } from './classes.ts';
@@ -7,15 +10,17 @@ import type { Context } from './context.ts';
 import { StateCounts } from './counts.ts';
 import { Database } from './database.ts';
 import { deliveryMethods } from './deliveries.ts';
+import { FarmLink } from './farm-link.ts';
 import { invitationMethods } from './invitations.ts';
 import { jobMethods } from './jobs.ts';
 import { leaseMethods } from './leases.ts';
 import { logMethods } from './logs.ts';
-import { migrate } from './migrate.ts';
 import { nodeMethods } from './nodes.ts';
 import { Operations } from './operations.ts';
+import { prepareSchema } from './prepare-schema.ts';
 import { retentionMethods } from './retention.ts';
 import { settingMethods } from './settings.ts';
+import { sharedStore } from './shared.ts';
 import { templateMethods } from './templates.ts';
 import { tokenMethods } from './tokens.ts';
 
@@ -23,6 +28,8 @@ export interface PostgresStoreOptions {
   /** `postgres://user:password@host/database`. */
   readonly url: string;
   readonly clock?: Clock;
+  /** Told when the database goes and comes, and of the other control planes. */
+  readonly logger?: Logger | undefined;
 }
 
 /**
@@ -30,18 +37,35 @@ export interface PostgresStoreOptions {
  * reached, SCHEMA_NEWER when a newer flatrender wrote it. Operations fail with UNAVAILABLE, STORE_FAILED or DISK_FULL; the next
  * one tries again.
  */
-export async function openPostgresStore({ url, clock = systemClock }: PostgresStoreOptions): Promise<Store> {
-  const db = new Database({ url, clock });
+export async function openPostgresStore({
+  url,
+  clock = systemClock,
+  logger,
+}: PostgresStoreOptions): Promise<Store> {
+  const db = new Database({ url, clock, logger });
+  const link = new FarmLink({
+    connect: () => db.servers.connect(),
+    replicaId: randomBytes(6).toString('hex'),
+    hostname: hostname(),
+    version: packageVersion(),
+    clock,
+    logger,
+  });
   const counts = new StateCounts(db);
   try {
-    await db.session((client) => migrate(client, db.place));
+    await prepareSchema(db.servers);
     await counts.start();
+    await link.start();
   } catch (error) {
     await db.close();
     throw error;
   }
-  const announce = (_changes: readonly FarmChange[]): void => undefined;
-  const context: Context = { db, classes: new Classes(), counts, announce };
+  const context: Context = {
+    db,
+    classes: new Classes(),
+    counts,
+    announce: (changes) => link.announce(changes),
+  };
   const operations = new Operations();
   const methods = operations.guard({
     ...jobMethods(context),
@@ -56,16 +80,18 @@ export async function openPostgresStore({ url, clock = systemClock }: PostgresSt
     ...deliveryMethods(context),
     ...settingMethods(context),
   });
+  const shared = sharedStore(db, link);
   let closed: Promise<void> | undefined;
   return {
     ...methods,
     stats: () => counts.stats,
-    shared: null,
-    failure: () => null,
+    shared,
+    failure: () => db.failure,
     close() {
-      closed ??= operations.close().then(() => {
+      closed ??= operations.close().then(async () => {
         counts.close();
-        return db.close();
+        await link.close();
+        await db.close();
       });
       return closed;
     },
