@@ -193,7 +193,8 @@ async function makeOutput(
     signal.throwIfAborted();
     const began = clock.now();
     const result = await render(request, task, logs, hosts, options);
-    const renderMs = clock.now() - began;
+    // The clock may have been set back meanwhile: a negative time would be refused, and the render with it.
+    const renderMs = Math.max(0, clock.now() - began);
     signal.throwIfAborted();
     logs.add(
       'agent',

@@ -183,7 +183,7 @@ export class AgentNode {
         for (const name of disk.outputs.keys()) if (name.startsWith(`${path}/`)) disk.outputs.delete(name);
       },
       clean: async () => 0,
-      hasRoom: async () => true,
+      hasRoom: async () => !disk.isFull,
       async checkRoom() {
         if (!disk.isFull || isHealed() || !plan.faults.has('disk')) return;
         throw new FlatrenderError('DISK_FULL', 'the disk is full');

@@ -98,7 +98,7 @@ export const BUGS: readonly SeededBug[] = [
   {
     name: 'every question for work has a new claimId',
     breaks: ['repeated'],
-    choice: { replicas: 1, gentle: true, only: ['drop', 'crashAtCommit'] },
+    choice: { replicas: 1, gentle: true, only: ['crashControl', 'crashAtCommit', 'ackLost'] },
     board: (options: TaskBoardOptions) => {
       const { journal, clock } = options;
       const forgetful = {

@@ -1,5 +1,6 @@
 /** A control plane of the simulation: the real one without HTTP, on the simulated store, clock and network. */
 
+import type { ZodType } from 'zod';
 import type { Control } from '../../src/control/context.ts';
 import { assemble, type ControlParts } from '../../src/control/control.ts';
 import { agentRoutes } from '../../src/control/handlers/agent.ts';
@@ -17,6 +18,7 @@ import type { Objects } from './objects.ts';
 import type { Process } from './world.ts';
 
 interface Handler {
+  readonly body?: ZodType;
   readonly parseBody?: (body: unknown) => unknown;
   readonly handle: (call: object) => Promise<unknown> | unknown;
 }
@@ -42,6 +44,14 @@ export interface ReplicaOptions {
   readonly onLog: (event: string, fields: LogFields) => void;
   /** Changes parts before they are used: seeded bugs. */
   readonly spoil: (control: Control) => void;
+}
+
+/** The body as its schema reads it; the frequent ones, which agents build from nothing that can be wrong, go unchecked. */
+function checked({ body: schema }: Handler, { route, body }: ServerCall): unknown {
+  if (schema === undefined || route === 'heartbeat' || route === 'claim') return body;
+  const { data, error } = schema.safeParse(body);
+  if (error) throw new FlatrenderError('REQUEST_INVALID', error.message);
+  return data;
 }
 
 export class Replica implements Server {
@@ -124,7 +134,7 @@ export class Replica implements Server {
       headers: { host: 'farm:8088', ...call.headers },
       rawBody: Buffer.from(JSON.stringify(call.body)),
     };
-    const body = handler.parseBody ? handler.parseBody(call.body) : call.body;
+    const body = handler.parseBody ? handler.parseBody(call.body) : checked(handler, call);
     const node =
       call.caller === 'operator' ? null : { entry: this.#nodeOf(call.caller), nonce: '', secret: '' };
     return await handler.handle({
