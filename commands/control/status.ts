@@ -24,11 +24,12 @@ export default class ControlStatus extends BaseCommand {
 
   async run(): Promise<ControlStatusResult> {
     await this.parse(ControlStatus);
-    const [{ controlHome }, { findControl, askHealth }, { controlServiceState }] = await Promise.all([
-      import('../../src/config/home.ts'),
-      import('../../src/control/process.ts'),
-      import('../../src/setup/services.ts'),
-    ]);
+    const [{ controlHome }, { findControl, askHealth, askTrouble }, { controlServiceState }] =
+      await Promise.all([
+        import('../../src/config/home.ts'),
+        import('../../src/control/process.ts'),
+        import('../../src/setup/services.ts'),
+      ]);
     const service = await controlServiceState(this.signal);
     const isService = service.state !== 'not-installed';
     if (isService) this.print(`service flatrender-control: ${stateText(service)}`);
@@ -42,9 +43,10 @@ export default class ControlStatus extends BaseCommand {
     const health = running.url === null ? null : await askHealth(running.url);
     if (!health) {
       process.exitCode = 1;
-      this.print(
-        `pid ${running.pid} runs but does not answer${running.url === null ? ' yet' : ` at ${running.url}`}`,
-      );
+      const trouble = running.url === null ? null : await askTrouble(running.url);
+      const what = trouble === null ? 'runs but does not answer' : 'runs but cannot work';
+      const where = running.url === null ? ' yet' : ` at ${running.url}`;
+      this.print(`pid ${running.pid} ${what}${where}${trouble === null ? '' : `: ${trouble}`}`);
       return { running: true, ...running, health, service };
     }
     const { nodes, tasks } = health;
@@ -55,6 +57,19 @@ export default class ControlStatus extends BaseCommand {
     this.print(
       `${nodes.online} of ${plural(nodes.known, 'node')} online; ${tasks.running} running, ${tasks.queued} queued`,
     );
+    this.showParts(health);
     return { running: true, ...running, health, service };
+  }
+
+  /** Older control planes say nothing of these. */
+  private showParts({ objects, replica, replicas = [] }: HealthAnswer): void {
+    if (objects?.ok === false) this.print(`objects cannot be reached: ${objects.message}`);
+    if (!replica) return;
+    this.print(`${plural(replicas.length, 'control plane')} on this database:`);
+    for (const { id, hostname, version, startedAt, isLeader } of replicas) {
+      const marks = [...(id === replica.id ? ['this one'] : []), ...(isLeader ? ['leads'] : [])];
+      const about = `version ${version}, started ${formatRelative(startedAt, Date.now())}`;
+      this.print(`  ${hostname} ${id}: ${about}${marks.length > 0 ? ` (${marks.join(', ')})` : ''}`);
+    }
   }
 }

@@ -58,6 +58,17 @@ export async function askHealth(url: string, timeoutMs = 3000): Promise<HealthAn
   }
 }
 
+/** What is wrong, in the words of the control plane itself; null when it says nothing. */
+export async function askTrouble(url: string, timeoutMs = 3000): Promise<string | null> {
+  try {
+    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(timeoutMs) });
+    const body = (await response.json()) as { readonly error?: { readonly message?: unknown } };
+    return typeof body.error?.message === 'string' ? body.error.message : null;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Starts `control run` with these arguments in the background, its output appended to control.log, and returns once it
  * answers. UNAVAILABLE with the end of the log when it does not.

@@ -1,19 +1,20 @@
 /** A control plane in this process, in a directory of its own, and signed requests to it. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ControlConfigInput, ControlConfigSchema } from '../../src/config/control-schema.ts';
-import { createFarmSecret } from '../../src/config/home.ts';
+import { createFarmSecret, homePaths } from '../../src/config/home.ts';
 import { makeToken } from '../../src/control/client-auth.ts';
 import type { Control } from '../../src/control/context.ts';
 import { type RunningControl, startControl } from '../../src/control/control.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
-import { createLogger } from '../../src/lib/logger.ts';
+import { createLogger, type Logger } from '../../src/lib/logger.ts';
 import type { Mesh } from '../../src/mesh/mesh.ts';
 import type { EngineName } from '../../src/protocol/names.ts';
 import { type SignatureHeaders, signRequest, verifyAnswer } from '../../src/protocol/signatures.ts';
 import type { TokenRole } from '../../src/protocol/tokens.ts';
+import type { Store } from '../../src/store/store.ts';
 import { registration } from './registration.ts';
 
 export interface TestAnswer {
@@ -59,17 +60,36 @@ export interface TestControl extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-export async function startTestControl(
-  options: { config?: ControlConfigInput; clock?: Clock; level?: 'silent' | 'debug'; mesh?: Mesh } = {},
-): Promise<TestControl> {
+export interface TestControlOptions {
+  readonly config?: ControlConfigInput;
+  readonly clock?: Clock;
+  readonly level?: 'silent' | 'debug';
+  readonly logger?: Logger;
+  readonly mesh?: Mesh;
+  /** Opened anew for each start, instead of the configured one. */
+  readonly openStore?: () => Store;
+  /** The state directory of another control plane of the same farm: its farm secret is used. */
+  readonly sameFarmAs?: string;
+}
+
+export async function startTestControl(options: TestControlOptions = {}): Promise<TestControl> {
   const directory = await mkdtemp(join(tmpdir(), 'flatrender-control-'));
-  createFarmSecret(directory);
+  const { sameFarmAs } = options;
+  if (sameFarmAs === undefined) createFarmSecret(directory);
+  else await copyFile(homePaths(sameFarmAs).farmSecret, homePaths(directory).farmSecret);
   const { gateway, ...rest } = options.config ?? {};
   const config = ControlConfigSchema.parse({ ...rest, gateway: { port: 0, ...gateway } });
   const clock = options.clock ?? systemClock;
-  const logger = createLogger({ level: options.level ?? 'silent' });
+  const logger = options.logger ?? createLogger({ level: options.level ?? 'silent' });
   const start = (): Promise<RunningControl> =>
-    startControl({ directory, config, clock, logger, mesh: options.mesh ?? null });
+    startControl({
+      directory,
+      config,
+      clock,
+      logger,
+      mesh: options.mesh ?? null,
+      store: options.openStore?.(),
+    });
   let running = await start();
   const admin = makeToken({ name: 'test', role: 'admin', expiresAt: null }, clock.now());
   await running.control.store.createToken(admin.record);
