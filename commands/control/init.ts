@@ -3,6 +3,7 @@ import { BaseCommand } from '../../src/cli/base-command.ts';
 import { isInteractive } from '../../src/cli/paint.ts';
 import { ask } from '../../src/cli/prompt.ts';
 import type { InitResult } from '../../src/control/init-farm.ts';
+import { FlatrenderError } from '../../src/lib/errors.ts';
 
 /** What is wrong with an answer, asked again until it is right; the settings are checked once more as a whole. */
 const QUESTIONS: Readonly<Record<string, (answer: string) => string | undefined>> = {
@@ -24,6 +25,7 @@ export default class ControlInit extends BaseCommand {
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --yes --host 10.66.0.1 --public-url http://10.66.0.1:8088',
     '<%= config.bin %> <%= command.id %> --mesh --yes',
+    '<%= config.bin %> <%= command.id %> --yes --objects s3 --s3-endpoint http://10.66.0.1:9000 --s3-create-bucket',
     '<%= config.bin %> <%= command.id %> --new-admin-token',
   ];
   static override flags = {
@@ -47,6 +49,26 @@ export default class ControlInit extends BaseCommand {
         'for a mesh: listen on 10.66.0.1, for machines of 10.66.0.0/24 only (or as "wg init" has set it up)',
       exclusive: ['host', 'public-url'],
     }),
+    objects: Flags.option({ options: ['fs', 's3'] as const })({
+      description:
+        'where files are kept: fs, a directory (default), or s3, a bucket of an S3-compatible server',
+    }),
+    's3-endpoint': Flags.string({
+      helpValue: '<url>',
+      description:
+        'the S3 server, e.g. http://10.66.0.1:9000; its secret key comes from FLATRENDER_S3_SECRET_KEY',
+    }),
+    's3-presign-endpoint': Flags.string({
+      helpValue: '<url>',
+      description: 'how nodes and clients reach it; default: the same',
+    }),
+    's3-bucket': Flags.string({ helpValue: '<name>', description: 'default flatrender' }),
+    's3-region': Flags.string({ helpValue: '<name>', description: 'default us-east-1' }),
+    's3-access-key': Flags.string({
+      helpValue: '<key>',
+      description: 'default: FLATRENDER_S3_ACCESS_KEY',
+    }),
+    's3-create-bucket': Flags.boolean({ description: 'make the bucket when it is not there' }),
     'new-admin-token': Flags.boolean({ description: 'make another admin token although there is one' }),
     yes: Flags.boolean({ char: 'y', description: 'ask nothing: defaults for what has no flag' }),
     'dry-run': Flags.boolean({ description: 'only say what would be done' }),
@@ -85,6 +107,7 @@ export default class ControlInit extends BaseCommand {
       'gateway.port': port === undefined ? undefined : Number(port),
       'gateway.publicUrl': url || undefined,
       'gateway.allow': mesh ? [mesh.network] : undefined,
+      ...(await this.objectSettings(flags, asks)),
     };
     const result = await initFarm({
       directory,
@@ -106,6 +129,49 @@ export default class ControlInit extends BaseCommand {
     );
     return result;
   }
+
+  /** What the flags say of the object store, and what is asked for when they leave it open. */
+  private async objectSettings(flags: S3Flags, asks: boolean): Promise<Record<string, unknown>> {
+    const given = Object.keys(flags).find((name) => name.startsWith('s3-') && name !== 's3-create-bucket');
+    if (flags.objects !== 's3') {
+      if (given === undefined && !flags['s3-create-bucket']) return { 'objects.type': flags.objects };
+      throw new FlatrenderError('USAGE', `--${given ?? 's3-create-bucket'} is for --objects s3`, {
+        hint: 'add --objects s3',
+      });
+    }
+    const { env } = process;
+    const need = async (text: string, flag: string, value: string | undefined, secret = false) =>
+      value ?? (asks ? await ask(text, flag, { secret }) : undefined);
+    const inEnv = (name: string): boolean => Boolean(env[name] || env[`${name}_FILE`]);
+    const endpoint = await need('Address of the S3 server', '--s3-endpoint', flags['s3-endpoint']);
+    const hasKey = inEnv('FLATRENDER_S3_ACCESS_KEY');
+    const hasSecret = inEnv('FLATRENDER_S3_SECRET_KEY');
+    const key = flags['s3-access-key'];
+    return {
+      'objects.type': 's3',
+      'objects.endpoint': endpoint,
+      'objects.presignEndpoint': flags['s3-presign-endpoint'],
+      'objects.bucket': flags['s3-bucket'],
+      'objects.region': flags['s3-region'],
+      'objects.accessKey': hasKey ? key : await need('Access key', '--s3-access-key', key),
+      // A secret on a command line is seen by everybody on the machine.
+      'objects.secretKey': hasSecret
+        ? undefined
+        : await need('Secret key', 'FLATRENDER_S3_SECRET_KEY', undefined, true),
+      'objects.createBucket': flags['s3-create-bucket'] || undefined,
+    };
+  }
+}
+
+/** Flags of an S3 server. */
+interface S3Flags {
+  readonly objects?: string | undefined;
+  readonly 's3-endpoint'?: string | undefined;
+  readonly 's3-presign-endpoint'?: string | undefined;
+  readonly 's3-bucket'?: string | undefined;
+  readonly 's3-region'?: string | undefined;
+  readonly 's3-access-key'?: string | undefined;
+  readonly 's3-create-bucket': boolean;
 }
 
 /** The control plane's place in the mesh of this machine; where there is none yet, the one that "wg init" makes. */

@@ -1,11 +1,12 @@
 /** Reads and writes flatrender.yaml: flag > environment > file > default. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { closest } from '../lib/did-you-mean.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { packageRoot } from '../lib/paths.ts';
+import { replaceFile } from '../lib/replace-file.ts';
 import {
   type ControlConfig,
   ControlConfigSchema,
@@ -91,10 +92,12 @@ export function variableOf(path: string): string {
     .toUpperCase()}`;
 }
 
-/** The flag of an option, where a command has one: `gateway.publicUrl` → --public-url. */
+/** The flag of an option, where a command has one: `gateway.publicUrl` → --public-url, `objects.bucket` → --s3-bucket. */
 function flagOf(path: string): string {
+  if (path === 'objects.type') return '--objects';
   const [name = path] = path.split('.').slice(-1);
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return path.startsWith('objects.') ? `--s3-${flag}` : `--${flag}`;
 }
 
 /** The commented flatrender.yaml that `control init` writes: the shipped template with these options changed. */
@@ -109,6 +112,17 @@ export function renderControlConfig(changes: Readonly<Record<string, unknown>> =
     else document.setIn(path.split('.'), document.createNode(value, { flow: true }));
   }
   return document.toString({ lineWidth: 0 });
+}
+
+/** Changes one option in the flatrender.yaml of this state directory; everything around it stays. */
+export function setControlOption(directory: string, path: string, value: string): void {
+  const file = homePaths(directory).config;
+  const document = parseDocument(readFileSync(file, 'utf8'));
+  const node = document.getIn(path.split('.'), true);
+  if (isScalar(node)) node.value = value;
+  else document.setIn(path.split('.'), value);
+  const { mode, uid, gid } = statSync(file);
+  replaceFile(file, document.toString({ lineWidth: 0 }), { mode: mode & 0o7777, owner: { uid, gid } });
 }
 
 /** A path of the configuration, relative ones below the state directory. */

@@ -5,6 +5,7 @@ import { type ControlConfig, loadControlConfig, renderControlConfig } from '../c
 import { createFarmSecret, createHome, homePaths, writePrivateFile } from '../config/home.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
+import { openS3 } from '../objects/open-s3.ts';
 import { auditLocal } from './audit.ts';
 import { makeToken } from './client-auth.ts';
 import { localUrl } from './control.ts';
@@ -23,7 +24,13 @@ export interface InitOptions {
 
 /** One thing that init looks after. */
 export interface InitStep {
-  readonly what: 'configuration' | 'farm secret' | 'database' | 'admin token' | 'client configuration';
+  readonly what:
+    | 'configuration'
+    | 'farm secret'
+    | 'object store'
+    | 'database'
+    | 'admin token'
+    | 'client configuration';
   readonly path: string | null;
   readonly result: 'created' | 'already' | 'would create' | 'kept';
   readonly note?: string;
@@ -46,6 +53,7 @@ export async function initFarm(options: InitOptions): Promise<InitResult> {
   const hasConfig = existsSync(paths.config);
   // Before anything is written: a file with a mistyped setting would make the corrected command fail, too.
   const config = loadControlConfig({ directory, flags: hasConfig ? {} : options.settings });
+  const bucket = await prepareBucket(config, options);
   if (!hasConfig && !dryRun) {
     createHome(directory);
     writePrivateFile(paths.config, renderControlConfig(options.settings));
@@ -63,6 +71,8 @@ export async function initFarm(options: InitOptions): Promise<InitResult> {
   if (!hasSecret && !dryRun) createFarmSecret(directory);
   steps.push({ what: 'farm secret', path: paths.farmSecret, result: hasSecret ? 'already' : made });
 
+  if (bucket !== null) steps.push(bucket);
+
   const url = localUrl(config);
   if (dryRun) {
     const database = shownStore(config);
@@ -77,6 +87,22 @@ export async function initFarm(options: InitOptions): Promise<InitResult> {
   if (token === undefined) return { directory, url, steps };
   steps.push(rememberToken(directory, url, token));
   return { directory, url, steps, token };
+}
+
+/** Proves that the bucket can be used, and makes it where that is wanted. null: files are in a directory. */
+async function prepareBucket(config: ControlConfig, options: InitOptions): Promise<InitStep | null> {
+  const { type, endpoint, bucket } = config.objects;
+  if (type !== 's3') return null;
+  const step = { what: 'object store', path: `${endpoint}/${bucket}` } as const;
+  if (options.dryRun) return { ...step, result: 'would create', note: 'not asked in a dry run' };
+  const store = await openS3(config.objects, options.clock ?? systemClock);
+  try {
+    await store.check();
+    const note = 'can be written and read';
+    return { ...step, result: 'already', note: store.isLocalOnly ? `${note}; only by this machine` : note };
+  } finally {
+    await store.close();
+  }
 }
 
 async function prepareStore(

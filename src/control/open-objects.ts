@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createFsObjectStore, type FsObjectStore } from '../objects/fs.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
+import { openS3 } from '../objects/open-s3.ts';
 import { isMistake } from '../objects/s3-errors.ts';
 
 /** `verifyUrl`: the control plane serves the objects itself. */
@@ -25,7 +26,7 @@ export interface OpenObjectsOptions {
 export async function openObjects(options: OpenObjectsOptions): Promise<FarmObjects> {
   const { directory, config, secret, clock } = options;
   const { gateway, objects } = config;
-  if (objects.type === 's3') return await openS3(options);
+  if (objects.type === 's3') return await openBucket(options);
   return await createFsObjectStore({
     directory: resolveInHome(directory, objects.path),
     secret,
@@ -34,18 +35,9 @@ export async function openObjects(options: OpenObjectsOptions): Promise<FarmObje
   });
 }
 
-async function openS3({ config, clock, logger }: OpenObjectsOptions): Promise<FarmObjects> {
-  const { createS3ObjectStore } = await import('../objects/s3.ts');
-  const { endpoint, presignEndpoint, accessKey, secretKey, ...rest } = config.objects;
-  const store = createS3ObjectStore({
-    ...rest,
-    // The schema does not let it be null.
-    endpoint: endpoint ?? '',
-    presignEndpoint: presignEndpoint ?? undefined,
-    accessKey: accessKey ?? '',
-    secretKey: secretKey ?? '',
-    clock,
-  });
+async function openBucket({ config, clock, logger }: OpenObjectsOptions): Promise<FarmObjects> {
+  const { endpoint, presignEndpoint, ...rest } = config.objects;
+  const store = await openS3(config.objects, clock);
   const shown = presignEndpoint ?? endpoint;
   if (store.isLocalOnly) {
     const message = `files are signed for ${shown}, which is this machine for everybody: other nodes cannot reach it; set objects.presignEndpoint`;

@@ -4,7 +4,8 @@ import { networkInterfaces } from 'node:os';
 import { callJson } from '../../client/http.ts';
 import { type ControlConfig, loadControlConfig, resolveInHome } from '../../config/control-config.ts';
 import { loadFarmSecret } from '../../config/home.ts';
-import { FlatrenderError } from '../../lib/errors.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { FlatrenderError, toFlatrenderError } from '../../lib/errors.ts';
 import type { HealthAnswer } from '../../protocol/tokens.ts';
 import { formatBytes } from '../output.ts';
 import type { Check, Finding } from './checks.ts';
@@ -117,7 +118,36 @@ function checkExposure({ gateway }: ControlConfig): Finding {
   };
 }
 
-async function checkObjects({ objects }: ControlConfig, directory: string): Promise<Finding> {
+/** Whether the bucket can be written and read, and whether others than this machine can use the addresses. */
+async function checkBucket({ objects }: ControlConfig): Promise<Finding> {
+  const { openS3 } = await import('../../objects/open-s3.ts');
+  const store = await openS3(objects, systemClock);
+  const where = `bucket "${objects.bucket}" at ${objects.endpoint}`;
+  try {
+    await store.check();
+    if (store.isLocalOnly) {
+      return {
+        status: 'warning',
+        message: `${where} works, but files are signed for ${objects.presignEndpoint ?? objects.endpoint}: nodes elsewhere cannot reach that`,
+        fix: 'objects.presignEndpoint in flatrender.yaml: the address of the S3 server that nodes reach, e.g. http://10.66.0.1:9000',
+      };
+    }
+    const compares = (await store.digestCheck()) !== 'none';
+    const note = compares
+      ? ''
+      : '; it does not compare uploads with their digest, the control plane reads them';
+    return { status: 'ok', message: `${where} can be written and read${note}` };
+  } catch (error) {
+    const { message, hint } = toFlatrenderError(error);
+    return { status: 'failed', message, fix: hint ?? 'see the log of the S3 server' };
+  } finally {
+    await store.close();
+  }
+}
+
+async function checkObjects(config: ControlConfig, directory: string): Promise<Finding> {
+  const { objects } = config;
+  if (objects.type === 's3') return await checkBucket(config);
   const path = resolveInHome(directory, objects.path);
   const found = await statfs(path).catch(() => null);
   if (!found) return { status: 'skipped', message: `${path} does not exist yet: made at the first start` };

@@ -97,8 +97,10 @@ async function checkFiles(
   probe: NodeOptions['probe'],
 ): Promise<Finding> {
   const { origin } = new URL(probeUrl);
-  const fix =
-    'correct gateway.publicUrl in flatrender.yaml of the control plane: the address that nodes reach';
+  const isS3 = probeUrl.includes('X-Amz-Signature=');
+  const fix = isS3
+    ? 'on the control plane: objects.presignEndpoint in flatrender.yaml, the address of the S3 server that nodes reach, exactly as it is sent there; objects.region; the clocks'
+    : 'correct gateway.publicUrl in flatrender.yaml of the control plane: the address that nodes reach';
   try {
     const status = await probe(probeUrl);
     // 404: the signature held and the file is not there, as it should be.
