@@ -1,5 +1,6 @@
 /** The control plane's client API, one method per route; what the operator's commands are built on. */
 
+import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { AuditList } from '../protocol/audit.ts';
 import type { Invitation, InviteAnswer, InviteRequest } from '../protocol/enrolment.ts';
@@ -33,7 +34,7 @@ import type {
   WebhooksReplayed,
   WebhookTestAnswer,
 } from '../protocol/webhooks.ts';
-import { callBytes, callJson, type HttpCall, type HttpTarget } from './http.ts';
+import { callBytes, callJson, type HttpCall, type HttpTarget, openCall } from './http.ts';
 
 /** A job as it is written by a client: what has a default may be left out. */
 export type JobInput = z.input<typeof JobRequest>;
@@ -116,6 +117,8 @@ export interface Api {
   testHook(name: string, call: Readonly<Record<string, unknown>>): Promise<HookTested>;
   /** What operators did, newest first. */
   audit(query: AuditQuery): Promise<AuditList>;
+  /** The bytes of a backup of the farm's database. */
+  backup(): Promise<Readable>;
 }
 
 export interface AuditQuery {
@@ -210,6 +213,7 @@ export function createApi(target: HttpTarget): Api {
       call('replayFailedWebhooks', {}, { body: {}, idempotent: true, timeoutMs: 120_000 }),
     webhookSecret: () => call('webhookSecret'),
     rotateWebhookSecret: (overlapSeconds) => call('rotateWebhookSecret', {}, { body: { overlapSeconds } }),
+    backup: () => openCall(target, { method: methodOf('backup'), path: pathOf('backup', {}) }),
     listHooks: async () => (await call<z.infer<typeof HookList>>('hooks')).hooks,
     createHook: (request) => call('createHook', {}, { body: request }),
     removeHook: (name) => call('removeHook', { name }, { idempotent: false }),

@@ -5,6 +5,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { Tracing } from '../lib/tracing.ts';
 import type { ObjectGrant, VerifyObjectUrl } from '../objects/fs.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
+import type { DumpSource } from '../store/dump.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
 import type { Audit } from './audit.ts';
 import type { ClientAuth } from './client-auth.ts';
@@ -33,6 +34,8 @@ export interface Control {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly store: Store;
+  /** Copies the database; null: it cannot be copied. */
+  readonly dump: DumpSource | null;
   readonly objects: ObjectStore;
   /** Checks a URL that the embedded object store signed; null when another server serves the objects. */
   readonly verifyObjectUrl: ((request: Omit<VerifyObjectUrl, 'secret'>) => ObjectGrant) | null;

@@ -11,6 +11,7 @@ import type { Logger } from '../lib/logger.ts';
 import { packageVersion } from '../lib/paths.ts';
 import { noTracing, startTracing, type Tracing } from '../lib/tracing.ts';
 import type { Mesh } from '../mesh/mesh.ts';
+import type { DumpSource } from '../store/dump.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
 import { Audit } from './audit.ts';
 import { startBackground } from './background.ts';
@@ -155,7 +156,7 @@ export interface ControlParts {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly farmSecret: Buffer;
-  readonly store: Store;
+  readonly store: Store & Partial<DumpSource>;
   readonly objects: FarmObjects;
   readonly mesh: () => Promise<Mesh | null>;
   /** Directory of the files that hooks may name; default: none. */
@@ -164,6 +165,10 @@ export interface ControlParts {
   readonly post?: PostWebhook | undefined;
   /** Default: none. */
   readonly tracing?: Tracing | undefined;
+}
+
+function isDumpable(store: Store & Partial<DumpSource>): store is Store & DumpSource {
+  return store.dump !== undefined;
 }
 
 /** Wires the parts of a control plane together. Nothing is read, listens or ticks yet; a simulation starts it from here. */
@@ -226,6 +231,7 @@ export function assemble(parts: ControlParts): Control {
     clock,
     logger,
     store,
+    dump: isDumpable(parts.store) ? parts.store : null,
     objects,
     verifyObjectUrl: objects.verifyUrl?.bind(objects) ?? null,
     registry,

@@ -4,6 +4,7 @@ import { type ControlConfig, resolveInHome } from '../config/control-config.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { DumpSource } from '../store/dump.ts';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 
@@ -17,7 +18,8 @@ export async function openStore(
   directory: string,
   config: ControlConfig,
   clock: Clock = systemClock,
-): Promise<Store> {
+  logger?: Logger,
+): Promise<Store & DumpSource> {
   if (config.store.startsWith('sqlite:'))
     return await openSqliteStore({
       path: resolveInHome(directory, config.store.slice('sqlite:'.length)),
@@ -25,12 +27,19 @@ export async function openStore(
     });
   // Loaded only where it is used: the start of everybody else stays as quick as it is.
   const { openPostgresStore } = await import('../store/postgres/postgres-store.ts');
-  return await openPostgresStore({ url: config.store, clock });
+  return await openPostgresStore({ url: config.store, clock, logger });
 }
 
 /** The configured store for people: without the password. */
 export function shownStore({ store }: ControlConfig): string {
   return store.replace(/^([a-z]+:\/\/[^:@/]*):[^@]*@/, '$1:…@');
+}
+
+/** A `store` setting for messages: without its password. */
+export function storePlace(store: string): string {
+  if (store.startsWith('sqlite:') || !URL.canParse(store)) return store.replace(/\/\/[^@/]*@/, '//');
+  const url = new URL(store);
+  return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
 /** The same at the start of a control plane: waits up to two minutes for a database server, and says so. */
@@ -40,13 +49,13 @@ export async function waitForStore(options: {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly signal?: AbortSignal | undefined;
-}): Promise<Store> {
+}): Promise<Store & DumpSource> {
   const { directory, config, clock, logger, signal } = options;
   const startedAt = performance.now();
   let saidAt = Number.NEGATIVE_INFINITY;
   for (;;) {
     try {
-      return await openStore(directory, config, clock);
+      return await openStore(directory, config, clock, logger);
     } catch (error) {
       signal?.throwIfAborted();
       const isAway = error instanceof FlatrenderError && error.code === 'UNAVAILABLE' && error.retryable;

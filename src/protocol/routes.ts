@@ -215,6 +215,12 @@ export const ROUTES = {
     summary: 'Deliver it once more, with all its tries',
   },
 
+  backup: {
+    method: 'POST',
+    path: '/v1/backup',
+    auth: 'admin',
+    summary: 'The whole database as of now: what "flatrender control restore" reads',
+  },
   hooks: { method: 'GET', path: '/v1/hooks', auth: 'admin', summary: 'List the hooks that automation calls' },
   createHook: {
     method: 'POST',

@@ -2,7 +2,9 @@
 import { z } from 'zod';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { HealthAnswer } from '../../protocol/tokens.ts';
+import { backupStream } from '../../store/dump-file.ts';
 import type { Control } from '../context.ts';
+import { backupHeader } from '../copy-farm.ts';
 import { requireLease } from '../lease-check.ts';
 import { PREVIEW_BYTES, requireJpeg } from '../previews.ts';
 import type { Routes } from '../route.ts';
@@ -34,6 +36,18 @@ export function farmRoutes(routes: Routes, control: Control): void {
     async handle({ reply }) {
       const { contentType, text } = await metrics.scrape();
       return reply.header('content-type', contentType).send(text);
+    },
+  });
+  routes.add('backup', {
+    answers: { 200: { description: 'A backup: gzipped lines of JSON', type: 'application/gzip' } },
+    handle({ reply }) {
+      if (control.dump === null) throw new FlatrenderError('UNAVAILABLE', 'this database cannot be copied');
+      const gone = new AbortController();
+      reply.raw.once('close', () => gone.abort());
+      const rows = control.dump.dump(gone.signal);
+      return reply
+        .type('application/gzip')
+        .send(backupStream(backupHeader(control.config.farm.name, control.clock), rows));
     },
   });
   routes.add('openapi', {

@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditStore } from '../audit.ts';
+import { portableJson } from '../portable-text.ts';
 import { CHUNK, type Context } from './context.ts';
 import type { Row } from './database.ts';
 import { purgeInChunks } from './purge-in-chunks.ts';
@@ -11,7 +12,7 @@ export function auditMethods({ db }: Context): AuditStore {
       await db.transaction((queries) =>
         queries.rows(
           'insert into audit (at, actor, action, subject, outcome, "from", details) values ($1, $2, $3, $4, $5, $6, $7)',
-          [at, actor, action, subject, outcome, from, JSON.stringify(details)],
+          [at, actor, action, subject, outcome, from, portableJson(details)],
           'audit',
         ),
       );

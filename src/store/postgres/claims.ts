@@ -141,8 +141,8 @@ class Claims {
       }
       left = left.filter((i) => !this.#taken.has(i));
       if (left.length === 0) return;
-      const deeper = await this.#queries.rows(DEEPER, [classIds, depth], 'claim-deeper');
-      if (deeper.length === 0 && classIds.length === heads.length) return;
+      const [row] = await this.#queries.rows(CANDIDATES, [classIds, depth], 'claim-candidates');
+      if (Number(row?.n) < depth && classIds.length === heads.length) return;
     }
   }
 
@@ -222,11 +222,14 @@ const LOCK = `select ${TASK_COLUMNS} from (
     order by q.priority desc, q.job_num, q.idx limit $2
   ) head
   where (head.job_num, head.idx) not in (select * from unnest($4::bigint[], $5::int[]))
+  order by head.priority desc, head.job_num, head.idx limit $2
 ) best join tasks t on t.job_num = best.job_num and t.idx = best.idx and t.state = 'queued'
 order by best.priority desc, best.job_num, best.idx limit $3 for update of t skip locked`;
 
-/** Whether a class has more queued tasks than were looked at. */
-const DEEPER = `select 1 from unnest($1::bigint[]) as w (class_id) cross join lateral (
-  select 1 from tasks q where q.state = 'queued' and q.class_id = w.class_id
-  order by q.priority desc, q.job_num, q.idx offset $2 limit 1
-) more limit 1`;
+/** How many candidates there were: fewer than the limit are all. */
+const CANDIDATES = `select count(*) as n from (
+  select 1 from unnest($1::bigint[]) as w (class_id) cross join lateral (
+    select 1 from tasks q where q.state = 'queued' and q.class_id = w.class_id
+    order by q.priority desc, q.job_num, q.idx limit $2
+  ) head limit $2
+) best`;

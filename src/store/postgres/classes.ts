@@ -1,4 +1,5 @@
 import { canonicalRequirement, type Requirement, requirementKey } from '../../jobs/requirements.ts';
+import { portableJson } from '../portable-text.ts';
 import type { RequirementClass } from './context.ts';
 import type { Queries } from './database.ts';
 
@@ -15,7 +16,7 @@ export class Classes {
       const keys = unknown.map(([key]) => key);
       const values = [
         keys,
-        unknown.map(([, requirement]) => JSON.stringify(canonicalRequirement(requirement))),
+        unknown.map(([, requirement]) => portableJson(canonicalRequirement(requirement))),
       ];
       await queries.rows(
         `insert into classes (key, requirement) select * from unnest($1::text[], $2::json[])

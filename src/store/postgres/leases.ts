@@ -2,6 +2,7 @@
 import { isRetryable, lostTooOften, type RetryPolicy } from '../../jobs/retry-policy.ts';
 import { isRepeated, type TaskEvent } from '../../jobs/task-state-machine.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
+import { portableJson } from '../portable-text.ts';
 import type {
   ClaimInput,
   Fence,
@@ -178,7 +179,7 @@ async function saveChunk(queries: Queries, leases: readonly LeaseState[]): Promi
   const rows = await queries.rows(
     SAVE_LEASES,
     [
-      JSON.stringify(
+      portableJson(
         leases.map((lease, i) => {
           const dot = lease.taskId.lastIndexOf('.');
           const { epoch, nodeId, leaseUntil, phase, frame, frames, fps } = lease;

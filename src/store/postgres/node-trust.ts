@@ -1,5 +1,6 @@
 import { afterFailure, afterSuccess } from '../../jobs/node-streaks.ts';
 import type { RetryPolicy } from '../../jobs/retry-policy.ts';
+import { portableJson } from '../portable-text.ts';
 import type { NodeRecord } from '../store.ts';
 import type { Queries } from './database.ts';
 import { NODES, streaksOf, toNode } from './node-row.ts';
@@ -52,8 +53,8 @@ export async function noteReport(queries: Queries, report: NodeReport): Promise<
        revision = case when $6 then revision else nextval('node_revisions') end where id = $1`,
     [
       nodeId,
-      isClean ? null : JSON.stringify(after.streaks),
-      JSON.stringify(after.blockedTemplates),
+      isClean ? null : portableJson(after.streaks),
+      portableJson(after.blockedTemplates),
       quarantine?.since ?? null,
       quarantine?.reason ?? null,
       isSame,

@@ -1,3 +1,4 @@
+import { portableJson } from '../portable-text.ts';
 import { nodeExists, nodeNotFound } from '../refusals.ts';
 import type { NodeRecord, Store, TaskChange } from '../store.ts';
 import type { Context } from './context.ts';
@@ -70,11 +71,11 @@ export function nodeMethods(context: Context): NodeMethods {
            where id = $1 and removed_at is null returning 1`,
           [
             id,
-            JSON.stringify(registration.roles),
+            portableJson(registration.roles),
             registration.hostname,
             registration.hostIp,
             registration.agentVersion,
-            JSON.stringify(registration.capabilities),
+            portableJson(registration.capabilities),
           ],
           'node-register',
         );

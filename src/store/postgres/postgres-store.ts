@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { packageVersion } from '../../lib/paths.ts';
+import type { DumpSource } from '../dump.ts';
 import type { Store } from '../store.ts';
 import { auditMethods } from './audit.ts';
 import { Classes } from './classes.ts';
@@ -10,6 +11,7 @@ import type { Context } from './context.ts';
 import { StateCounts } from './counts.ts';
 import { Database } from './database.ts';
 import { deliveryMethods } from './deliveries.ts';
+import { dumpPostgres } from './dump.ts';
 import { FarmLink } from './farm-link.ts';
 import { invitationMethods } from './invitations.ts';
 import { jobMethods } from './jobs.ts';
@@ -41,7 +43,7 @@ export async function openPostgresStore({
   url,
   clock = systemClock,
   logger,
-}: PostgresStoreOptions): Promise<Store> {
+}: PostgresStoreOptions): Promise<Store & DumpSource> {
   const db = new Database({ url, clock, logger });
   const link = new FarmLink({
     connect: () => db.servers.connect(),
@@ -85,6 +87,7 @@ export async function openPostgresStore({
   return {
     ...methods,
     stats: () => counts.stats,
+    dump: (signal) => dumpPostgres(db, signal),
     shared,
     failure: () => db.failure,
     close() {

@@ -10,6 +10,7 @@ import type {
   TaskResult,
   TaskState,
 } from '../../protocol/jobs.ts';
+import { portableJson } from '../portable-text.ts';
 import type { AttemptRecord, JobRecord, TaskRecord } from '../store.ts';
 import type { Classes } from './classes.ts';
 import type { Row } from './database.ts';
@@ -50,7 +51,7 @@ export function number(value: unknown): number | null {
 
 /** For a json column. */
 export function json(value: unknown): string | null {
-  return value === null || value === undefined ? null : JSON.stringify(value);
+  return value === null || value === undefined ? null : portableJson(value);
 }
 
 export function toJob(row: Row): StoredJob {

@@ -1,5 +1,6 @@
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { InputValues } from '../../protocol/jobs.ts';
+import { portableJson } from '../portable-text.ts';
 import type { FarmChange } from '../shared.ts';
 import type { JobRecord, NewJob, Store } from '../store.ts';
 import type { Context } from './context.ts';
@@ -98,7 +99,7 @@ async function insert(
   const assets = jobs.flatMap((job, i) => [...assetsOf(job.inputs)].map((sha256) => ({ i, sha256 })));
   const rows = await queries.rows(
     INSERT,
-    [JSON.stringify(jobs.map(jobRow)), JSON.stringify(tasks), JSON.stringify(assets)],
+    [portableJson(jobs.map(jobRow)), portableJson(tasks), portableJson(assets)],
     'submit',
   );
   return rows.map(({ num }) => Number(num)).sort((a, b) => a - b);

@@ -1,5 +1,6 @@
 import { isJobOver } from '../../jobs/job-state.ts';
 import { JobState } from '../../protocol/jobs.ts';
+import { portableJson } from '../portable-text.ts';
 import { templateInUse, templateNotFound, templateVersionExists } from '../refusals.ts';
 import type { Store, TemplateRecord } from '../store.ts';
 import { compareVersions, newestVersion } from '../version-order.ts';
@@ -72,7 +73,7 @@ async function putOne(
   const rows = await queries.rows(
     `insert into templates (name, version, sha256, size_bytes, manifest, pushed_at) values ($1, $2, $3, $4, $5, $6)
      on conflict (name, version) do nothing returning 1`,
-    [name, version, sha256, sizeBytes, JSON.stringify(manifest), pushedAt],
+    [name, version, sha256, sizeBytes, portableJson(manifest), pushedAt],
   );
   if (rows.length > 0) return { template, already: false };
   const stored = await find(queries, name, version);

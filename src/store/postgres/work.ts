@@ -5,6 +5,7 @@
  */
 import { applyTaskEvent, type TaskEvent } from '../../jobs/task-state-machine.ts';
 import type { TaskState } from '../../protocol/jobs.ts';
+import { portableJson } from '../portable-text.ts';
 import type { FarmChange } from '../shared.ts';
 import type { AttemptRecord, JobRecord, TaskChange, TaskRecord } from '../store.ts';
 import { type EventData, jobAfter, requirementAfter, taskAfter } from '../task-transition.ts';
@@ -282,7 +283,7 @@ export class Work {
     const tasks = [...this.#changedTasks].flatMap((key) => this.#tasks.get(key) ?? []);
     const jobs = [...this.#changedJobs].flatMap((num) => this.#jobs.get(num) ?? []);
     return [tasks.map(taskRow), attempts, this.#ended.flatMap(deliveryRow), jobs.map(jobRow)].map((rows) =>
-      JSON.stringify(rows),
+      portableJson(rows),
     );
   }
 }

@@ -1,9 +1,11 @@
 import type { Clock } from '../../lib/clock.ts';
+import type { DumpSource } from '../dump.ts';
 import type { Store } from '../store.ts';
 import { auditMethods } from './audit.ts';
 import type { Context } from './context.ts';
 import { closeDatabase, openDatabase } from './database.ts';
 import { deliveryMethods } from './deliveries.ts';
+import { dumpSqlite } from './dump.ts';
 import { GroupWriter } from './group-writer.ts';
 import { invitationMethods } from './invitations.ts';
 import { jobMethods } from './jobs.ts';
@@ -30,7 +32,7 @@ export interface SqliteStoreOptions {
  * another process has it, SCHEMA_NEWER when a newer flatrender wrote it, STORE_FAILED when it is damaged. Operations
  * fail with STORE_FAILED or DISK_FULL; after either the next one tries again, unless the disk refused a sync.
  */
-export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Store> {
+export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Store & DumpSource> {
   const db = openDatabase(path);
   const sql = new Sql(db, path);
   const memory = new Memory();
@@ -62,6 +64,7 @@ export async function openSqliteStore({ path }: SqliteStoreOptions): Promise<Sto
     ...deliveryMethods(context),
     ...auditMethods(context),
     ...settingMethods(context),
+    dump: (signal) => dumpSqlite(db, path, signal),
     shared: null,
     failure: () => writer.failure,
     close() {

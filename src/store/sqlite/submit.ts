@@ -35,7 +35,10 @@ function findEarlier(
   { sql, memory }: Context,
   { key, bodySha256 }: NonNullable<Idempotency>,
 ): readonly JobRecord[] | null {
-  const row = sql.get('select body_sha256, first_job, last_job from idempotency where key = ?', key);
+  const row = sql.get(
+    'select body_sha256, first_job, last_job, job_nums from idempotency where key = ?',
+    key,
+  );
   if (row === null) return null;
   if (row.body_sha256 !== bodySha256) {
     throw new FlatrenderError(
@@ -46,9 +49,12 @@ function findEarlier(
   }
   return sql
     .all(
-      `select ${JOB_COLUMNS} from jobs where num between ? and ? order by num`,
+      `select ${JOB_COLUMNS} from jobs
+       where num between ? and ? and (? is null or num in (select value from json_each(?))) order by num`,
       row.first_job ?? 0,
       row.last_job ?? 0,
+      row.job_nums ?? null,
+      row.job_nums ?? null,
     )
     .map((job) => toJob(job, memory).record);
 }

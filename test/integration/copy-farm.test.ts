@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, suite, type TestContext, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { loadControlConfig } from '../../src/config/control-config.ts';
+import { backupFarm, migrateFarm, restoreFarm } from '../../src/control/copy-farm.ts';
+import { openStore } from '../../src/control/open-store.ts';
+import type { Store } from '../../src/store/store.ts';
+import {
+  claim,
+  claimOne,
+  fence,
+  hopeless,
+  newJob,
+  nodes,
+  policy,
+  result,
+} from '../conformance/store-samples.ts';
+import { startTestControl } from '../helpers/control.ts';
+import { failureOf } from '../helpers/failure-of.ts';
+import { noPostgres, type Postgres, startPostgres } from '../helpers/postgres.ts';
+
+/** A state directory with some of everything in its SQLite database. */
+async function farm(t: TestContext): Promise<{ directory: string; running: string }> {
+  const directory = await mkdtemp(join(tmpdir(), 'flatrender-copy-'));
+  t.after(() => rm(directory, { recursive: true }));
+  await writeFile(join(directory, 'flatrender.yaml'), '# mine\nfarm:\n  name: orchard # where apples grow\n');
+  const store = await openStore(directory, loadControlConfig({ directory, env: {} }));
+  const running = await fill(store);
+  await store.close();
+  return { directory, running };
+}
+
+async function fill(store: Store): Promise<string> {
+  await nodes(store, 'a', 'b', 'gone');
+  await store.removeNode('gone', 1500);
+  await store.submit(
+    [newJob({ webhook: 'https://example.com/hook', inputs: { title: 'Grüße \u0000 字', n: 1.5 } })],
+    {
+      ...{ key: 'once', bodySha256: 'f'.repeat(64) },
+    },
+  );
+  const done = await claimOne(store, 'a');
+  await store.appendLog(done.id, done.epoch, [{ at: 5, stream: 'engine', line: 'a\0b' }], 1000);
+  await store.complete(fence(done), result, policy, 2000);
+  await store.submit([newJob({ outputs: 2 }), newJob({ priority: 90, runAt: 9_000_000 })]);
+  const failed = await claimOne(store, 'a');
+  await store.fail(fence(failed), hopeless, policy, 2100);
+  const { id } = await claimOne(store, 'b');
+  await store.putTemplate({
+    ...{
+      name: 'card',
+      version: '1.0.0',
+      sha256: 'a'.repeat(64),
+      sizeBytes: 5,
+      pushedAt: 1,
+      manifest: { schema: 1 },
+    },
+  });
+  await store.appendAudit({
+    ...{
+      at: 7,
+      actor: 'ops',
+      action: 'cancelJob',
+      subject: 'j',
+      outcome: '200',
+      from: '10.0.0.1',
+      details: { a: 1 },
+    },
+  });
+  return id;
+}
+
+const options = (directory: string) => ({
+  directory,
+  config: loadControlConfig({ directory, env: {} }),
+  signal: new AbortController().signal,
+});
+
+suite('with PostgreSQL', { skip: noPostgres }, () => {
+  let cluster: Postgres | undefined;
+  before(async () => {
+    cluster = await startPostgres();
+  });
+  after(() => cluster?.[Symbol.asyncDispose]());
+
+  test('a farm moves from SQLite to PostgreSQL with its running tasks, and back through a backup', async (t) => {
+    const { directory, running } = await farm(t);
+    const { url: to } = (await cluster?.createDatabase()) ?? assert.fail();
+    const moved = await migrateFarm({ ...options(directory), to });
+    assert.equal(moved.sums.jobs?.rows, 3);
+    assert.equal(moved.sums.nodes?.rows, 3, 'a removed node is remembered');
+    const yaml = await readFile(join(directory, 'flatrender.yaml'), 'utf8');
+    assert.match(yaml, /^# mine\nfarm:\n {2}name: orchard # where apples grow\n/);
+    assert.ok(yaml.includes(`store: ${to}`), yaml);
+
+    const store = await openStore(directory, loadControlConfig({ directory, env: {} }));
+    const task = await store.getTask(running);
+    assert.deepEqual([task?.state, task?.nodeId], ['running', 'b']);
+    const again = await store.submit([newJob()], { key: 'once', bodySha256: 'f'.repeat(64) });
+    assert.equal(again.repeated, true);
+    assert.deepEqual(again.jobs[0]?.inputs, { title: 'Grüße \u{fffd} 字', n: 1.5 }, 'PostgreSQL has no NUL');
+    await store.complete({ taskId: running, epoch: task?.epoch ?? 0, nodeId: 'b' }, result, policy, 3000);
+    const [fresh] = (await store.submit([newJob()])).jobs;
+    assert.equal((await claim(store, 'a'))?.job.id, fresh?.id, 'numbers go on');
+    await store.close();
+
+    const path = join(directory, 'farm.backup');
+    const backup = await backupFarm({ ...options(directory), path });
+    assert.equal((await stat(path)).mode & 0o777, 0o600);
+    const home = join(directory, 'restored');
+    await mkdir(home);
+    const restored = await restoreFarm({ ...options(home), path });
+    assert.deepEqual(restored.sums, backup.sums);
+    const sqlite = await openStore(home, loadControlConfig({ directory: home, env: {} }));
+    assert.equal((await sqlite.getJob(again.jobs[0]?.id ?? ''))?.job.state, 'succeeded');
+    assert.equal(
+      (await sqlite.submit([newJob()], { key: 'once', bodySha256: 'f'.repeat(64) })).repeated,
+      true,
+    );
+    const { tasks } = sqlite.stats();
+    assert.deepEqual([tasks.succeeded, tasks.failed, tasks.running, tasks.blocked], [2, 1, 1, 1]);
+    await sqlite.close();
+  });
+
+  test('a database with a farm in it is refused, and the farm stays where it is', async (t) => {
+    const { directory } = await farm(t);
+    const { url: to } = (await cluster?.createDatabase()) ?? assert.fail();
+    const before = options(directory);
+    await migrateFarm({ ...before, to });
+    await writeFile(join(directory, 'flatrender.yaml'), 'farm: { name: orchard }\n');
+    const error = await failureOf(migrateFarm({ ...options(directory), to }));
+    assert.equal(error.code, 'CONFIG_INVALID');
+    assert.match(error.message, /there is a farm in the database [^@]*$/);
+    assert.equal(await readFile(join(directory, 'flatrender.yaml'), 'utf8'), 'farm: { name: orchard }\n');
+  });
+});
+
+test('a backup of a control plane that works is whole, and can be restored', async (t) => {
+  await using control = await startTestControl();
+  await control.addTemplate();
+  await control.addNode('studio-1');
+  for (let i = 0; i < 30; i += 1) await control.submit();
+  const directory = await mkdtemp(join(tmpdir(), 'flatrender-copy-'));
+  t.after(() => rm(directory, { recursive: true }));
+  const answer = await fetch(`${control.url}/v1/backup`, {
+    ...{ method: 'POST', headers: { authorization: `Bearer ${control.token}` } },
+  });
+  assert.equal(answer.status, 200);
+  const path = join(directory, 'live.backup');
+  await writeFile(path, Buffer.from(await answer.arrayBuffer()));
+  const { sums } = await restoreFarm({ ...options(directory), path });
+  assert.deepEqual([sums.jobs?.rows, sums.nodes?.rows], [30, 1]);
+});
+
+test('a backup that is cut off, changed or something else is refused before anything is written', async (t) => {
+  const { directory } = await farm(t);
+  const path = join(directory, 'farm.backup');
+  await backupFarm({ ...options(directory), path });
+  const whole = await readFile(path);
+  const home = join(directory, 'restored');
+  const attempt = async (): Promise<string> =>
+    (await failureOf(restoreFarm({ ...options(home), path }))).message;
+  await truncate(path, whole.length - 20);
+  assert.match(await attempt(), /its end is missing/);
+  const text = gunzipSync(whole).toString();
+  await writeFile(path, gzipSync(text.replace('"priority":90', '"priority":91')));
+  assert.match(await attempt(), /changed or damaged: jobs/);
+  await writeFile(path, gzipSync(text.slice(0, text.lastIndexOf('\n{"end"') + 1)));
+  assert.match(await attempt(), /its end is missing/);
+  await writeFile(path, gzipSync(text.replace('"version":1', '"version":2')));
+  assert.match(await attempt(), /too old for it/);
+  await writeFile(path, 'hello');
+  assert.match(await attempt(), /no backup of flatrender/);
+  await rm(path);
+  assert.match(await attempt(), /cannot be read \(ENOENT\)/);
+  await assert.rejects(stat(join(home, 'flatrender.db')), { code: 'ENOENT' });
+});
