@@ -68,14 +68,16 @@ export class FaultClient {
       { method: 'POST', path, headers: { ...signature, 'content-type': 'application/json' }, body: sent },
       timeoutMs,
     );
-    if (status === 401) this.#follow(text);
+    if (status === 401) this.#refused(text);
     verifyAnswer({ status, headers, body: text }, { nonce, secret: node.secret });
     return { status, body: text === '' ? null : JSON.parse(text) };
   }
 
-  #follow(text: string): void {
-    const { error } = JSON.parse(text) as { error?: { code?: string; details?: { skewSeconds?: number } } };
-    if (error?.code === 'CLOCK_SKEW') this.#offSeconds -= error.details?.skewSeconds ?? 0;
+  /** A 401 cannot be signed; it says why, and what time it is. */
+  #refused(text: string): never {
+    const { error } = JSON.parse(text) as { error: { code: string; details?: { skewSeconds?: number } } };
+    if (error.code === 'CLOCK_SKEW') this.#offSeconds -= error.details?.skewSeconds ?? 0;
+    throw new Error(`refused: ${text}`);
   }
 
   async #send(
