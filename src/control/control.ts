@@ -250,7 +250,7 @@ export function assemble(parts: ControlParts): Control {
     objectsWatch: new ObjectsWatch({ objects, clock, logger }),
     nodeSync: new NodeSync({ store, registry, enrolment, clock, onRemoved }),
     metrics,
-    ...outsideParts({ ...parts, store, objects, leases }),
+    ...outsideParts({ ...parts, store, objects, leases, metrics }),
     tracing: parts.tracing ?? noTracing,
     version,
     startedAt: clock.now(),

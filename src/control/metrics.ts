@@ -81,6 +81,11 @@ export class Metrics {
     'Operations of the object store that failed',
     ['operation', 'code'],
   );
+  readonly #webhooks = this.#counter(
+    'flatrender_webhook_calls_total',
+    'Calls of webhooks: delivered, delayed (tried again later) or failed (given up)',
+    ['outcome'],
+  );
   readonly #refused = this.#counter(
     'flatrender_connections_refused_total',
     'Connections from outside of gateway.allow',
@@ -162,6 +167,10 @@ export class Metrics {
     }
     child.observe(seconds);
     if (code !== null) this.#storeErrors.inc({ operation, code });
+  }
+
+  webhookCalled(outcome: 'delivered' | 'delayed' | 'failed'): void {
+    this.#webhooks.inc({ outcome });
   }
 
   objectFailed(operation: string, code: string): void {

@@ -7,6 +7,7 @@ import type { Store } from '../store/store.ts';
 import type { Control } from './context.ts';
 import { HookFiles } from './hook-files.ts';
 import type { Leases } from './leases.ts';
+import type { Metrics } from './metrics.ts';
 import { RecentObjects } from './recent-objects.ts';
 import { bodyOf } from './webhook-body.ts';
 import { WebhookDeliverer } from './webhook-deliverer.ts';
@@ -20,6 +21,7 @@ interface OutsideOptions {
   readonly farmSecret: Uint8Array;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   /** Directory of the files that hooks may name; default: none. */
   readonly hookFiles?: string | null | undefined;
   readonly post?: PostWebhook | undefined;
@@ -48,6 +50,7 @@ export function outsideParts(
       logger,
       post: options.post ?? webhookPoster(config.webhooks.allowPrivate),
       bodyOf: (delivery) => bodyOf(delivery, store, leases),
+      onTry: (outcome) => options.metrics.webhookCalled(outcome),
       random: Math.random,
     }),
   };

@@ -28,6 +28,8 @@ export interface WebhookDelivererOptions {
   readonly logger: Logger;
   readonly post: PostWebhook;
   readonly bodyOf: (delivery: DeliveryRecord) => Promise<WebhookBody>;
+  /** Counts tries. */
+  readonly onTry: (outcome: 'delivered' | 'delayed' | 'failed') => void;
   /** 0 to 1. */
   readonly random: () => number;
 }
@@ -141,6 +143,7 @@ export class WebhookDeliverer {
       return;
     }
     await store.settleDelivery(delivery.id, outcome);
+    this.#options.onTry(outcome.state === 'waiting' ? 'delayed' : outcome.state);
     const about = {
       deliveryId: delivery.id,
       jobId: delivery.jobId,

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { claimBody, finish, type TestControl, type TestNode, until } from './control.ts';
 import { follow } from './event-stream.ts';
 import type { Replicas, ReplicasOptions } from './replicas.ts';
+import { webhookReceiver } from './webhook-receiver.ts';
 
 const beat = (control: TestControl, node: TestNode, leases: unknown[] = []) =>
   control.asNode(node, '/v1/agent/heartbeat', { leases, system: null });
@@ -123,6 +124,29 @@ export function replicaTests(start: (options: ReplicasOptions) => Promise<Replic
     await a.asNode(node, `/v1/agent/tasks/${task.id}/log`, { epoch: task.epoch, lines });
     await until(() => stream.events.some(({ type }) => type === 'log'));
     assert.equal((await c.call('GET', `/v1/jobs/${job}/log`)).body.lines[0].line, 'frame 1');
+  });
+
+  test('a webhook is delivered once, whichever control plane ended the job; failed, it is replayed at any of them, with another one leading', async () => {
+    await using receiver = await webhookReceiver();
+    await using replicas = await start({ count: 3, config: { webhooks: { allowPrivate: true } } });
+    const [a, b, c] = await three(replicas);
+    const jobs = await Promise.all([a, b, c].map((control) => control.submit({ webhook: receiver.url })));
+    for (const [i, control] of [b, c, a].entries()) {
+      assert.equal((await control.call('POST', `/v1/jobs/${jobs[i]}/cancel`, {})).status, 200);
+    }
+    await until(() => receiver.calls.length >= 3);
+    assert.equal(new Set(receiver.calls.map(({ headers }) => headers['webhook-id'])).size, 3);
+    receiver.answer = (response) => response.writeHead(410).end();
+    const last = await c.submit({ webhook: receiver.url });
+    await b.call('POST', `/v1/jobs/${last}/cancel`, {});
+    const delivery = async () => (await c.call('GET', `/v1/webhooks?job=${last}`)).body.deliveries[0];
+    await until(async () => (await delivery()).state === 'failed');
+    receiver.answer = (response) => response.writeHead(200).end();
+    // The one that leads goes, and comes back as one that does not.
+    await a.restart();
+    await c.call('POST', `/v1/webhooks/${(await delivery()).id}/replay`, {});
+    await until(async () => (await delivery()).state === 'delivered');
+    assert.equal(receiver.calls.length, 5);
   });
 
   test('a delayed job runs at its time, whichever control plane took it', async () => {
