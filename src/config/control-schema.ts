@@ -114,10 +114,36 @@ const Limits = z.strictObject({
   eventClients: count(500, 1, 100_000),
 });
 
+const allowHosts = z
+  .array(
+    z
+      .string()
+      .regex(
+        /^(\*\.)?[A-Za-z0-9:._-]{1,253}$/,
+        'a host such as files.example.com, *.example.com or 10.66.0.1',
+      ),
+  )
+  .max(100)
+  .default([]);
+
 const Webhooks = z.strictObject({
   allowPrivate: z.boolean().default(false),
+  allowHosts,
   // The Standard Webhooks specification recommends 15 to 30 s.
   timeoutSeconds: seconds(15, 0.1, 60),
+});
+
+const Inputs = z.strictObject({
+  urls: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      allowPrivate: z.boolean().default(false),
+      allowHosts,
+      maxBytes: count(512 * MiB, 1024, 1024 * GiB),
+      // A client waits for the answer to its submit while the files are fetched.
+      timeoutSeconds: seconds(60, 1, 600),
+    })
+    .prefault({}),
 });
 
 const Hooks = z.strictObject({
@@ -158,6 +184,7 @@ export const ControlConfigSchema = z
     retention: Retention.prefault({}),
     limits: Limits.prefault({}),
     webhooks: Webhooks.prefault({}),
+    inputs: Inputs.prefault({}),
     hooks: Hooks.prefault({}),
     mesh: Mesh.prefault({}),
     tracing: Tracing.prefault({}),

@@ -14,6 +14,7 @@ import type { Enrolment } from './enrolment.ts';
 import type { Events } from './events.ts';
 import type { FinishedUploads } from './finished-uploads.ts';
 import type { HookFiles } from './hook-files.ts';
+import type { InputUrls } from './input-urls.ts';
 import type { Leases } from './leases.ts';
 import type { Metrics } from './metrics.ts';
 import type { NodeAuth } from './node-auth.ts';
@@ -58,6 +59,7 @@ export interface Control {
   readonly objectsWatch: ObjectsWatch;
   readonly metrics: Metrics;
   readonly hookFiles: HookFiles;
+  readonly inputUrls: InputUrls;
   readonly webhooks: WebhookDeliverer;
   /** Every control plane of the farm has the same. */
   readonly farmSecret: Uint8Array;

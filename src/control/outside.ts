@@ -6,8 +6,9 @@ import type { ObjectStore } from '../objects/object-store.ts';
 import type { Store } from '../store/store.ts';
 import type { Control } from './context.ts';
 import { HookFiles } from './hook-files.ts';
+import { InputUrls } from './input-urls.ts';
 import type { Leases } from './leases.ts';
-import type { Metrics } from './metrics.ts';
+import { outsidePolicy } from './outside-policy.ts';
 import { RecentObjects } from './recent-objects.ts';
 import { bodyOf } from './webhook-body.ts';
 import { WebhookDeliverer } from './webhook-deliverer.ts';
@@ -21,7 +22,6 @@ interface OutsideOptions {
   readonly farmSecret: Uint8Array;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly metrics: Metrics;
   /** Directory of the files that hooks may name; default: none. */
   readonly hookFiles?: string | null | undefined;
   readonly post?: PostWebhook | undefined;
@@ -30,17 +30,19 @@ interface OutsideOptions {
 /** Makes them; nothing is called yet. */
 export function outsideParts(
   options: OutsideOptions,
-): Pick<Control, 'webhooks' | 'hookFiles' | 'recentObjects' | 'farmSecret'> {
+): Pick<Control, 'webhooks' | 'hookFiles' | 'inputUrls' | 'recentObjects' | 'farmSecret'> {
   const { config, store, objects, leases, farmSecret, clock, logger } = options;
   const recentObjects = new RecentObjects(clock);
+  const onAsset = (sha256: string): void => recentObjects.note(sha256);
   return {
     farmSecret,
     recentObjects,
+    inputUrls: new InputUrls({ config, objects, clock, logger, onAsset }),
     hookFiles: new HookFiles({
       directory: options.hookFiles ?? null,
       objects,
       maxBytes: config.limits.uploadBytes,
-      onAsset: (sha256) => recentObjects.note(sha256),
+      onAsset,
     }),
     webhooks: new WebhookDeliverer({
       store,
@@ -48,9 +50,8 @@ export function outsideParts(
       timeoutMs: config.webhooks.timeoutSeconds * 1000,
       clock,
       logger,
-      post: options.post ?? webhookPoster(config.webhooks.allowPrivate),
+      post: options.post ?? webhookPoster(outsidePolicy(config, config.webhooks)),
       bodyOf: (delivery) => bodyOf(delivery, store, leases),
-      onTry: (outcome) => options.metrics.webhookCalled(outcome),
       random: Math.random,
     }),
   };

@@ -1,12 +1,9 @@
 /** One call of a webhook. */
-import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { request as http, type IncomingMessage } from 'node:http';
 import { request as https } from 'node:https';
-import { isIP } from 'node:net';
-import { untilAborted } from '../lib/abort.ts';
 import { FlatrenderError } from '../lib/errors.ts';
-import { isPrivateAddress } from './webhooks.ts';
+import { type OutsidePolicy, resolveOutside } from '../lib/public-address.ts';
 
 export interface PostRequest {
   readonly url: string;
@@ -27,12 +24,12 @@ export interface PostAnswer {
  */
 export type PostWebhook = (request: PostRequest) => Promise<PostAnswer>;
 
-/** Posts to addresses of the public internet, or to any (`allowPrivate`). Redirects are not followed. */
-export function webhookPoster(allowPrivate: boolean): PostWebhook {
+/** Posts to the addresses that the policy allows. Redirects are not followed. */
+export function webhookPoster(policy: OutsidePolicy): PostWebhook {
   return async ({ url, body, headers, timeoutMs, signal }) => {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
-      return await postOnce(url, body, headers, allowPrivate, limit);
+      return await postOnce(url, body, headers, policy, limit);
     } catch (error) {
       if (signal.aborted || !limit.aborted) throw error;
       throw new Error(`no answer within ${timeoutMs / 1000} s`, { cause: error });
@@ -45,30 +42,31 @@ async function postOnce(
   url: string,
   body: string,
   headers: PostRequest['headers'],
-  allowPrivate: boolean,
+  policy: OutsidePolicy,
   signal: AbortSignal,
 ): Promise<PostAnswer> {
-  const { protocol, hostname } = new URL(url);
-  const host = hostname.replace(/^\[|\]$/g, '');
-  const addresses = isIP(host)
-    ? [{ address: host, family: isIP(host) }]
-    : // A resolver that does not answer can be left waiting, but not interrupted.
-      await untilAborted(lookup(host, { all: true }), signal);
-  const refused = allowPrivate ? undefined : addresses.find(({ address }) => isPrivateAddress(address));
-  if (refused) {
-    throw new FlatrenderError(
-      'REQUEST_INVALID',
-      `${refused.address} is a private address; webhooks.allowPrivate in flatrender.yaml permits it`,
-    );
+  const target = new URL(url);
+  const found = await resolveOutside(target, policy, signal);
+  if ('refused' in found) {
+    const { host } = target;
+    throw new FlatrenderError('REQUEST_INVALID', found.refused, {
+      hint:
+        found.rule === 'private'
+          ? `webhooks.allowHosts: [${host}] in flatrender.yaml permits it, webhooks.allowPrivate every private address`
+          : found.rule === 'port' || found.rule === 'closed'
+            ? `webhooks.allowHosts: [${host}] in flatrender.yaml permits it`
+            : 'give an address of the form https://example.com/done',
+    });
   }
+  const { addresses } = found;
   const [first] = addresses;
-  const request = (protocol === 'https:' ? https : http)(url, {
+  const request = (target.protocol === 'https:' ? https : http)(target, {
     method: 'POST',
     headers: { ...headers, 'content-length': Buffer.byteLength(body) },
     signal,
     agent: false,
     lookup: (_, { all }, callback) =>
-      all ? callback(null, addresses) : callback(null, first?.address ?? '', first?.family ?? 4),
+      all ? callback(null, [...addresses]) : callback(null, first?.address ?? '', first?.family ?? 4),
   });
   request.on('error', () => undefined); // also after the answer; `once` below reports what comes before it
   request.end(body);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Nonces } from '../../src/control/nonces.ts';
 import { Previews } from '../../src/control/previews.ts';
-import { isPrivateAddress } from '../../src/control/webhooks.ts';
+import { isPrivateAddress } from '../../src/lib/public-address.ts';
 import { manualClock } from '../helpers/manual-clock.ts';
 
 test('a nonce is taken once per node', () => {
@@ -65,6 +65,8 @@ test('addresses that are not on the public internet are known, however they are 
     '::ffff:10.0.0.1',
     '::ffff:7f00:1',
     '64:ff9b::a00:1',
+    '::ffff:127.0.0.1%eth0',
+    'nonsense',
     '64:ff9b:1::a00:1',
     'fec0::1',
     '3fff::1',
@@ -79,6 +81,8 @@ test('addresses that are not on the public internet are known, however they are 
     '2606:4700::1111',
     '2a00:1450::1',
     '::ffff:8.8.8.8',
+    '::ffff:808:808',
+    '64:ff9b::808:808',
   ]) {
     assert.equal(isPrivateAddress(address), false, address);
   }

@@ -66,7 +66,8 @@ function idempotencyOf(
 
 /** What would refuse a job, without submitting it. */
 export async function checkJob(control: Control, request: JobRequest): Promise<void> {
-  await newJob(control, request, { now: control.clock.now(), batchId: null, tokenId: '' });
+  const [ready = request] = await withFiles(control, [request]);
+  await newJob(control, ready, { now: control.clock.now(), batchId: null, tokenId: '' });
 }
 
 /** Stores jobs and tells whom it concerns. `tokenId`: who submits them, for people. */
@@ -78,7 +79,7 @@ export async function submitJobs(
 ): Promise<{ repeated: boolean; answer: SubmitAnswer }> {
   const now = control.clock.now();
   const isBatch = 'jobs' in body;
-  const requests = isBatch ? body.jobs : [body];
+  const requests = await withFiles(control, isBatch ? body.jobs : [body]);
   const batchId = isBatch ? newId('b', now) : null;
   const jobs: NewJob[] = [];
   for (const [index, request] of requests.entries()) {
@@ -122,6 +123,33 @@ function announce(control: Control, jobs: readonly NewJob[]): void {
     else for (const task of job.tasks) control.dispatcher.wake(task.requirement);
     jobChanged(control, job.id);
   }
+}
+
+const FETCHING_JOBS = 8;
+
+/** The requests with the files of URLs in their inputs fetched; a batch fetches for some jobs at a time. */
+async function withFiles(control: Control, requests: readonly JobRequest[]): Promise<readonly JobRequest[]> {
+  const ready = [...requests];
+  const waiting = requests.entries().filter(([, { inputs }]) => mayHaveUrls(inputs));
+  let isOver = false;
+  const work = async (): Promise<void> => {
+    for (const [index, request] of waiting) {
+      if (isOver) return;
+      try {
+        const { manifest } = await control.templates.require(request.template, request.version);
+        ready[index] = { ...request, inputs: await control.inputUrls.replace(manifest, request.inputs) };
+      } catch (error) {
+        isOver = true;
+        throw requests.length > 1 ? inBatch(error, index) : error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: FETCHING_JOBS }, work));
+  return ready;
+}
+
+function mayHaveUrls(inputs: JobRequest['inputs']): boolean {
+  return Object.values(inputs).some((value) => typeof value === 'string' && /^https?:\/\//i.test(value));
 }
 
 async function newJob(
