@@ -74,7 +74,11 @@ export class Audit {
       await this.#options.store.appendAudit(entry);
     } catch (error) {
       const { action, actor, subject, outcome } = entry;
-      this.#options.logger.error('audit.failed', { action, actor, subject, outcome, error });
+      // Refused because the database is away: nothing was done, and that it is away is in the log once.
+      const isNothing = outcome === '503' && this.#options.store.failure()?.code === 'UNAVAILABLE';
+      this.#options.logger[isNothing ? 'debug' : 'error']('audit.failed', {
+        ...{ action, actor, subject, outcome, error },
+      });
     }
   }
 }

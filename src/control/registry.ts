@@ -44,7 +44,7 @@ interface RegistryOptions {
 const SAVE_BEATS_MS = 10_000;
 // Other control planes see only what is written: between two beats of a node, the writing and their looking there must be
 // room in `suspectSeconds`, also for clocks that differ by some seconds.
-const SAVES_PER_SUSPECT = 4;
+const SAVES_PER_SUSPECT = 8;
 // Measured: 2,000 signed heartbeats a second take about a fifth of a core. Larger farms beat less often.
 const BEATS_PER_SECOND = 2000;
 // A progress bar that moves once a second feels alive.

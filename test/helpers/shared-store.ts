@@ -28,6 +28,8 @@ export interface SharedFarm extends AsyncDisposable {
   open(): StoreView;
   /** Makes this one the leader; null: nobody, until somebody is made it. */
   lead(view: StoreView | null): void;
+  /** Tells all of something, as a newer version might. */
+  tell(changes: readonly FarmChange[]): void;
   /** What was told so far, by all, in order. */
   readonly told: readonly FarmChange[];
 }
@@ -192,6 +194,9 @@ export function shareStore(store: Store, options: ShareOptions = {}): SharedFarm
   return {
     open,
     told,
+    tell: (changes) => {
+      for (const { listener } of members) listener?.onChanges(changes);
+    },
     lead: (view) => lead(members.find((member) => member.view === view) ?? null),
     async [Symbol.asyncDispose]() {
       for (const member of [...members]) leave(member);
@@ -229,13 +234,7 @@ function telling(store: Store, tell: (changes: readonly FarmChange[]) => void): 
       ...(state === 'queued' ? [{ kind: 'queued' as const, requirement, count: 1 }] : []),
     ]);
   const changed = (list: readonly { readonly task: TaskRecord; readonly job: JobRecord }[]): FarmChange[] =>
-    list.flatMap(({ task, job }) => [
-      ...tasks([task]),
-      { kind: 'job' as const, jobId: job.id },
-      ...delivery(job),
-    ]);
-  const delivery = ({ webhook, endedAt }: JobRecord): FarmChange[] =>
-    webhook === null || endedAt === null ? [] : [{ kind: 'delivery' }];
+    list.flatMap(({ task, job }) => [...tasks([task]), { kind: 'job' as const, jobId: job.id }]);
   const node = (nodeId: string): FarmChange[] => [{ kind: 'node', nodeId }];
   /** The method, followed by what `changesOf` makes of its result and arguments. */
   function then<A extends unknown[], R>(
@@ -264,13 +263,7 @@ function telling(store: Store, tell: (changes: readonly FarmChange[]) => void): 
                 }))),
           ]),
     ),
-    cancelJob: then(store.cancelJob, (done, jobId) => [
-      { kind: 'job', jobId },
-      ...tasks(done.tasks),
-      ...delivery(done.job),
-    ]),
-    addDelivery: then(store.addDelivery, () => [{ kind: 'delivery' }]),
-    replayDelivery: then(store.replayDelivery, () => [{ kind: 'delivery' }]),
+    cancelJob: then(store.cancelJob, (done, jobId) => [{ kind: 'job', jobId }, ...tasks(done.tasks)]),
     retryJob: then(store.retryJob, (done, jobId) => [
       { kind: 'job', jobId },
       ...tasks(done.tasks),
