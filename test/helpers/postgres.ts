@@ -220,7 +220,7 @@ class Cluster implements Postgres {
   }
 
   async query(sql: string, database = 'postgres'): Promise<readonly Record<string, unknown>[]> {
-    const client = new pg.Client({ connectionString: this.url(database), host: this.#directory });
+    const client = new pg.Client({ host: this.#directory, port: this.port, user: this.user, database });
     // A server that is killed meanwhile fails the query, and is nothing else to tell.
     client.on('error', () => undefined);
     await client.connect();

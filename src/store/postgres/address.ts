@@ -47,7 +47,8 @@ export function parseAddress(url: string): DatabaseAddress {
     /^postgres(?:ql)?:\/\/(?:(?<login>[^/?]*)@)?(?<hosts>[^/?@]*)(?:\/(?<database>[^?]*))?(?:\?(?<query>.*))?$/s.exec(
       url,
     );
-  if (!match?.groups) {
+  // An @ behind the first / or ? is nearly always the end of a password with such a character in it.
+  if (!match?.groups || (match.groups.login === undefined && url.includes('@'))) {
     throw invalid(
       'it is not postgres://user:password@host/database',
       'write /, ? and @ in a password as %2F, %3F and %40',
@@ -94,7 +95,7 @@ function hostsOf(text: string, ports: string | null): DatabaseAddress['hosts'] {
     if (part.startsWith('/')) return { host: part, port: portOf(other) };
     const match = /^(?:\[(?<six>[^\]]+)\]|(?<name>[^:[\]]+))(?::(?<port>\d+))?$/.exec(part);
     const host = match?.groups?.six ?? match?.groups?.name;
-    if (host === undefined) throw invalid(`"${part}" is no host`, 'host, host:port or [IPv6]:port');
+    if (host === undefined) throw invalid('a host of it is none', 'host, host:port or [IPv6]:port');
     return { host, port: portOf(match?.groups?.port ?? other) };
   });
 }
@@ -102,7 +103,7 @@ function hostsOf(text: string, ports: string | null): DatabaseAddress['hosts'] {
 function portOf(text: string): number {
   const port = Number(text);
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw invalid(`"${text}" is no port`, '1 to 65535');
+    throw invalid('a port of it is none', '1 to 65535');
   return port;
 }
 
