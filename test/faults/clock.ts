@@ -8,15 +8,16 @@ import { Load } from './load.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const JUMPS = [2 * MINUTE, -2 * MINUTE, 3 * HOUR, -3 * HOUR, 26 * HOUR, -26 * HOUR];
+const JUMPS = [3 * HOUR, -3 * HOUR, 2 * MINUTE, -2 * MINUTE, 26 * HOUR, -26 * HOUR];
 const LASTS_MS = 2000;
 
 export const clock: Fault = {
   name: 'clock',
   summary:
-    'the clock of the control plane, then of an agent, jumps by 2 min, 3 h and 26 h, forward and back, and back again',
+    'the clock of the control plane, then of an agent, jumps by 3 h, 2 min and 26 h, forward and back, and back again',
   kills: 24,
   async run(options: FaultOptions): Promise<FaultReport> {
+    const { lastsMs = LASTS_MS } = options;
     const preload = pathToFileURL(join(import.meta.dirname, 'clock-shift.ts')).href;
     await using farm = await farmFor(options, {
       settings: SHORT_LEASES,
@@ -35,13 +36,13 @@ export const clock: Fault = {
     const strikes = new Strikes(farm, load);
     await load.more(10, 5);
     for (let n = 0; n < options.kills; n += 2) {
-      const jump = JUMPS[(n / 2) % JUMPS.length] ?? HOUR;
-      // The control plane first, then, with the same jumps, the agent.
-      const isControl = Math.floor(n / 2 / JUMPS.length) % 2 === 0;
+      // The control plane, then the agent, then the next jump.
+      const jump = JUMPS[Math.floor(n / 4) % JUMPS.length] ?? HOUR;
+      const isControl = n % 4 < 2;
       for (const shift of [jump, 0]) {
         const at = performance.now();
         writeFileSync(isControl ? controlShift : agentShift, String(shift));
-        await delay(LASTS_MS);
+        await delay(lastsMs);
         await strikes.recovered(performance.now());
         // A node whose clock is hours off is refused, with the reason; set right it goes on.
         if (shift === 0) await load.rendered(agent.id, at);

@@ -9,6 +9,8 @@ import { judge, type Verdict } from './verdict.ts';
 export interface FaultOptions extends BackendKinds {
   /** How often the fault strikes. */
   readonly kills: number;
+  /** How long a fault lasts that lasts; default: what the fault says. */
+  readonly lastsMs?: number;
   /** Told what is going on. */
   readonly say: (text: string) => void;
 }

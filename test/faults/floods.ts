@@ -23,6 +23,7 @@ export const floods: Fault = {
     'floods of log lines, previews, submits, and event streams that nobody reads; memory is bounded, others are served',
   kills: 4,
   async run(options: FaultOptions): Promise<FaultReport> {
+    const { lastsMs = LASTS_MS } = options;
     await using farm = await farmFor(options);
     const load = await Load.start(farm, { perSecond: 30, realEvery: 0 });
     const strikes = new Strikes(farm, load);
@@ -40,7 +41,7 @@ export const floods: Fault = {
       let most = before;
       flooder.begin();
       const flooding = flood(farm, flooder);
-      const until = performance.now() + LASTS_MS;
+      const until = performance.now() + lastsMs;
       while (performance.now() < until) {
         most = Math.max(most, residentMb(farm.control.pid));
         await strikes.recovered(performance.now());
@@ -57,7 +58,7 @@ export const floods: Fault = {
     }
     // The comparison wants nothing left to do.
     await farm.client.call('POST', `/v1/jobs/${flooder.task.jobId}/cancel`, {});
-    return await strikes.report(floods.name, `${options.kills} × ${LASTS_MS / 1000} s`, options);
+    return await strikes.report(floods.name, `${options.kills} × ${lastsMs / 1000} s`, options);
   },
 };
 

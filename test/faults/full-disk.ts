@@ -55,6 +55,7 @@ function fullDisk(
     kills: 10,
     missing: (kinds) => noSmallDisks ?? how.missing?.(kinds) ?? null,
     async run(options: FaultOptions): Promise<FaultReport> {
+      const { lastsMs = LASTS_MS } = options;
       await using disk = await mountSmallDisk(64);
       await mkdir(join(disk.path, 'state'));
       const more = how.farm(disk);
@@ -72,7 +73,7 @@ function fullDisk(
         disk.fill();
         const remark = await how.whileFull(farm, strikes);
         if (remark !== null) remarks.add(remark.replace(/\d+ ms/, 'less than a second'));
-        await delay(LASTS_MS);
+        await delay(lastsMs);
         const at = performance.now();
         disk.free();
         await strikes.recovered(at);
@@ -85,7 +86,7 @@ function fullDisk(
         options.say(`full and free again ${n} times`);
       }
       strikes.notes.push(...remarks);
-      return await strikes.report(name, `${options.kills} × ${LASTS_MS / 1000} s`, options);
+      return await strikes.report(name, `${options.kills} × ${lastsMs / 1000} s`, options);
     },
   };
 }

@@ -65,6 +65,7 @@ function badLine(
     kills: 18,
     ...(how.missing === undefined ? {} : { missing: how.missing }),
     async run(options: FaultOptions): Promise<FaultReport> {
+      const { lastsMs = LASTS_MS } = options;
       const { farm, proxy } = await how.open(options);
       await using _ = farm;
       if (proxy === undefined) throw new Error(`${name}: no line`);
@@ -77,14 +78,14 @@ function badLine(
         if (weather === 'cut') proxy.cut();
         else if (weather === 'drop') proxy.drop();
         else proxy.weather(weather);
-        if (weather !== 'drop') await delay(LASTS_MS);
+        if (weather !== 'drop') await delay(lastsMs);
         const at = performance.now();
         proxy.mend();
         const ms = await strikes.recovered(at);
         await load.rendered(agent.id, at);
         options.say(`${what}: recovered in ${Math.round(ms)} ms`);
       }
-      return await strikes.report(name, `${options.kills} × ${LASTS_MS / 1000} s`, options);
+      return await strikes.report(name, `${options.kills} × ${lastsMs / 1000} s`, options);
     },
   };
 }

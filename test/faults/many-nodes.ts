@@ -9,7 +9,7 @@ import type { FaultFarm } from './fault-farm.ts';
 import { Load } from './load.ts';
 import { cpuSeconds, residentMb } from './process-facts.ts';
 
-const WATCH_SECONDS = 20;
+const WATCH_MS = 20_000;
 const POLL_MS = 30_000;
 
 /** Strikes are kills of the control plane; the number of nodes can be set for small runs. */
@@ -19,6 +19,7 @@ export function manyNodes(count: number): Fault {
     summary: `${count} simulated nodes with long-polls and heartbeats, and SIGKILL of the control plane under them`,
     kills: 5,
     async run(options: FaultOptions): Promise<FaultReport> {
+      const { lastsMs = WATCH_MS } = options;
       await using farm = await farmFor(options);
       const load = await Load.start(farm, { perSecond: 20, realEvery: 0 });
       const strikes = new Strikes(farm, load);
@@ -27,9 +28,9 @@ export function manyNodes(count: number): Fault {
       await crowd.settled();
       const cpu = cpuSeconds(farm.control.pid);
       const beats = crowd.beats;
-      await delay(WATCH_SECONDS * 1000);
-      const share = (cpuSeconds(farm.control.pid) - cpu) / WATCH_SECONDS;
-      const rate = (crowd.beats - beats) / WATCH_SECONDS;
+      await delay(lastsMs);
+      const share = (cpuSeconds(farm.control.pid) - cpu) / (lastsMs / 1000);
+      const rate = (crowd.beats - beats) / (lastsMs / 1000);
       const during = residentMb(farm.control.pid);
       strikes.notes.push(
         `${count} nodes: ${Math.round(rate)} heartbeats/s and ${crowd.polling} long-polls take ${Math.round(share * 100)} % of a core; ` +
