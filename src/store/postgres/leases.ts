@@ -15,7 +15,7 @@ import type {
 import { type EventData, leaseLost } from '../task-transition.ts';
 import { claimAll } from './claims.ts';
 import { CHUNK, type Context } from './context.ts';
-import type { Queries } from './database.ts';
+import type { Queries, Transaction } from './database.ts';
 import { findTasks } from './find.ts';
 import { Lane, type Outcome } from './lane.ts';
 import { nodesWithStreaks, noteReport } from './node-trust.ts';
@@ -98,12 +98,12 @@ export function leaseMethods(context: Context): LeaseMethods {
 /** Changes tasks in one transaction; what it did is counted and announced once it is committed. */
 export async function changing<T>(
   context: Context,
-  run: (work: Work, queries: Queries) => Promise<T>,
+  run: (work: Work, queries: Transaction) => Promise<T>,
 ): Promise<T> {
   const { work, result } = await context.db.transaction(async (queries) => {
     const work = new Work(context, queries);
     const result = await run(work, queries);
-    await work.flush();
+    work.flush();
     return { work, result };
   });
   work.committed();
@@ -122,7 +122,7 @@ function reportAll(context: Context, reports: readonly Report[]): Promise<readon
         outcomes.push({ refused: error });
       }
     }
-    await work.flush();
+    work.flush();
     await judgeNodes(work, queries, reports, outcomes);
     return outcomes;
   });
@@ -150,8 +150,10 @@ async function judgeNodes(
 ): Promise<void> {
   const working = reports.filter(({ verdict }) => verdict === true).map(({ fence }) => fence.nodeId);
   const forgetful = new Set(working.length > 0 ? await nodesWithStreaks(queries, working) : []);
-  const order = [...reports.keys()].sort((a, b) =>
-    (reports[a]?.fence.nodeId ?? '') < (reports[b]?.fence.nodeId ?? '') ? -1 : 1,
+  const nodeOf = (i: number): string => reports[i]?.fence.nodeId ?? '';
+  // Reports of one node stay in their order.
+  const order = [...reports.keys()].sort(
+    (a, b) => Number(nodeOf(a) > nodeOf(b)) - Number(nodeOf(a) < nodeOf(b)),
   );
   for (const i of order) {
     const report = reports[i];
@@ -161,13 +163,7 @@ async function judgeNodes(
     const { template } = outcome.result.job;
     const { verdict: succeeded, policy, fence, data } = report;
     if (succeeded && !forgetful.has(fence.nodeId)) continue;
-    const node = await noteReport(queries, {
-      nodeId: fence.nodeId,
-      template,
-      succeeded,
-      policy,
-      now: data.now,
-    });
+    const node = await noteReport(queries, fence.nodeId, { template, succeeded, policy, now: data.now });
     // Also when its success is in the same batch.
     if (!succeeded) forgetful.add(fence.nodeId);
     if (node !== null) work.nodeChanged(node.id);

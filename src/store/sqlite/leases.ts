@@ -35,7 +35,12 @@ export function leaseMethods(context: Context): LeaseMethods {
         const outcome = report(context, 'complete', fence, { type: 'complete' }, { now, result });
         const node = outcome.repeated
           ? null
-          : noteReport(context, fence.nodeId, outcome.job.template, true, policy, now);
+          : noteReport(context, fence.nodeId, {
+              template: outcome.job.template,
+              succeeded: true,
+              policy,
+              now,
+            });
         return { ...outcome, node };
       }),
 
@@ -46,7 +51,12 @@ export function leaseMethods(context: Context): LeaseMethods {
         const node =
           outcome.repeated || !retryable
             ? null
-            : noteReport(context, fence.nodeId, outcome.job.template, false, policy, now);
+            : noteReport(context, fence.nodeId, {
+                template: outcome.job.template,
+                succeeded: false,
+                policy,
+                now,
+              });
         return { ...outcome, node };
       }),
 
