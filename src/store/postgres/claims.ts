@@ -2,7 +2,7 @@
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { ClaimInput, JobWithTask } from '../store.ts';
 import type { Context } from './context.ts';
-import type { Queries, Row } from './database.ts';
+import type { Row, Transaction } from './database.ts';
 import type { Outcome } from './lane.ts';
 import { type StoredTask, TASK_COLUMNS } from './rows.ts';
 import { Work } from './work.ts';
@@ -36,7 +36,7 @@ export async function claimAll(
 class Claims {
   readonly work: Work;
   readonly #context: Context;
-  readonly #queries: Queries;
+  readonly #queries: Transaction;
   readonly #inputs: readonly ClaimInput[];
   /** The first of each claim: the same one twice gets one task. */
   readonly #first = new Map<string, number>();
@@ -44,7 +44,7 @@ class Claims {
   readonly #results = new Map<number, JobWithTask>();
   readonly #gone = new Set<string>();
 
-  constructor(context: Context, queries: Queries, inputs: readonly ClaimInput[]) {
+  constructor(context: Context, queries: Transaction, inputs: readonly ClaimInput[]) {
     this.#context = context;
     this.#queries = queries;
     this.#inputs = inputs;
@@ -56,19 +56,18 @@ class Claims {
   }
 
   async run(): Promise<void> {
-    await this.#findRunning();
-    const open = [...this.#first.values()].filter((i) => !this.#results.has(i));
-    await this.#lockBest(open);
-    await this.#checkNodes();
+    const [heads] = await Promise.all([this.#heads(), this.#findRunning(), this.#checkNodes()]);
+    const open = [...this.#first.values()].filter((i) => !this.#results.has(i) && !this.#isGone(i));
+    await this.#lockBest(heads, open);
     for (const [i, task] of this.#taken) {
       const input = this.#inputs[i];
-      if (!input || this.#gone.has(input.nodeId)) continue;
+      if (!input) continue;
       const { nodeId, claimId, leaseUntil, now } = input;
       const change = await this.work.change(task, { type: 'claim' }, { now, nodeId, claimId, leaseUntil });
       if (change === null) throw new Error(`the queue's task ${task.record.id} cannot be claimed`);
       this.#results.set(i, { job: change.job, task: change.task });
     }
-    await this.work.flush();
+    this.work.flush();
   }
 
   outcomes(): readonly Outcome<Claimed>[] {
@@ -102,9 +101,7 @@ class Claims {
   }
 
   /** Locks for each claim the best task that it accepts and nobody else is taking. */
-  async #lockBest(open: readonly number[]): Promise<void> {
-    if (open.length === 0) return;
-    const heads = await this.#heads();
+  async #lockBest(heads: readonly Head[], open: readonly number[]): Promise<void> {
     // Claims that accept the same classes share what there is.
     const groups = new Map<string, { heads: readonly Head[]; claims: number[] }>();
     for (const i of open) {
@@ -156,6 +153,10 @@ class Claims {
     return rows.map(toHead).sort(byOrder);
   }
 
+  #isGone(i: number): boolean {
+    return this.#gone.has(this.#inputs[i]?.nodeId ?? '');
+  }
+
   #accepts(i: number): (classId: number) => boolean {
     const known = new Map<number, boolean>();
     return (classId) => {
@@ -168,7 +169,7 @@ class Claims {
     };
   }
 
-  /** Nodes that were removed meanwhile; the others cannot be before this commits. */
+  /** Nodes that are not there any more; the others cannot be removed before this commits. */
   async #checkNodes(): Promise<void> {
     const ids = [...new Set(this.#inputs.map(({ nodeId }) => nodeId))].sort();
     const rows = await this.#queries.rows(

@@ -13,6 +13,12 @@ export interface Queries {
   rows(text: string, values?: readonly unknown[], name?: string): Promise<Row[]>;
 }
 
+/** Inside a transaction: statements go out at once, one behind the other; only who needs an answer waits for it. */
+export interface Transaction extends Queries {
+  /** A statement whose answer nobody needs. When it fails, the transaction does. */
+  send(text: string, values?: readonly unknown[], name?: string): void;
+}
+
 /** A row as pg gives it: json columns parsed, bigint columns as numbers. */
 export type Row = Record<string, unknown>;
 
@@ -68,7 +74,7 @@ export class Database implements Queries {
    * before the commit was sent): `work` must do nothing but queries. UNAVAILABLE when the database is away, or when nobody
    * can know whether the commit arrived.
    */
-  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T> {
+  transaction<T>(work: (queries: Transaction) => Promise<T>): Promise<T> {
     return this.#again(() => this.#on((client) => once(client, work)));
   }
 
@@ -135,17 +141,27 @@ export class Database implements Queries {
   }
 }
 
-async function once<T>(client: pg.PoolClient, work: (queries: Queries) => Promise<T>): Promise<T> {
+async function once<T>(client: pg.PoolClient, work: (queries: Transaction) => Promise<T>): Promise<T> {
+  const sent: Promise<unknown>[] = [];
+  const later = (answer: Promise<unknown>): void => {
+    // Looked at in the end; until then nobody has to wait for it.
+    answer.catch(() => undefined);
+    sent.push(answer);
+  };
+  const queries = queriesOf(client);
   try {
-    await client.query('begin');
-    const result = await work(queriesOf(client));
+    later(client.query('begin'));
+    const result = await work({ ...queries, send: (...statement) => later(queries.rows(...statement)) });
     await commit(client);
     return result;
   } catch (error) {
+    // The first failure is the reason of those behind it; but without an answer to the commit nobody knows.
+    const [first] = (await Promise.allSettled(sent)).filter(({ status }) => status === 'rejected');
+    const reason = first?.status === 'rejected' && !(error instanceof CommitUnknown) ? first.reason : error;
     // A connection that is gone needs none; one that cannot even do that is thrown away by the next statement.
-    const isGone = error instanceof CommitUnknown || isAway(error);
+    const isGone = reason instanceof CommitUnknown || isAway(reason);
     if (!isGone) await client.query('rollback').catch(() => undefined);
-    throw error;
+    throw reason;
   }
 }
 

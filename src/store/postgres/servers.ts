@@ -55,7 +55,8 @@ export class Servers {
   /** A pool whose connections go to the server that writes. */
   createPool(): pg.Pool {
     const { poolSize: max, connectMs } = this.address;
-    const options = (): pg.ClientConfig => this.#options();
+    // Statements of a transaction go out one behind the other, without waiting for the answer in between.
+    const options = (): pg.ClientConfig & { pipeline: true } => ({ ...this.#options(), pipeline: true });
     class FarmClient extends pg.Client {
       constructor() {
         super(options());

@@ -11,7 +11,7 @@ import type { AttemptRecord, JobRecord, TaskChange, TaskRecord } from '../store.
 import { type EventData, jobAfter, requirementAfter, taskAfter } from '../task-transition.ts';
 import { APPLY, attemptRow, deliveryRow, jobRow, taskRow } from './apply.ts';
 import type { Context } from './context.ts';
-import type { Queries, Row } from './database.ts';
+import type { Row, Transaction } from './database.ts';
 import {
   JOB_COLUMNS,
   type StoredJob,
@@ -36,7 +36,7 @@ export interface TaskPlace {
 
 export class Work {
   readonly #context: Context;
-  readonly #queries: Queries;
+  readonly #queries: Transaction;
   readonly #jobs = new Map<number, StoredJob>();
   readonly #jobIds = new Map<string, number>();
   readonly #tasks = new Map<string, StoredTask>();
@@ -49,7 +49,7 @@ export class Work {
   readonly #changes: FarmChange[] = [];
   readonly #counted: StateChange[] = [];
 
-  constructor(context: Context, queries: Queries) {
+  constructor(context: Context, queries: Transaction) {
     this.#context = context;
     this.#queries = queries;
   }
@@ -80,11 +80,14 @@ export class Work {
       rows.map((row) => Number(row.class_id)),
     );
     const nums = [...new Set(rows.map((row) => Number(row.job_num)))];
-    const jobs = await this.#queries.rows(
-      `select ${JOB_COLUMNS} from jobs j where j.num = any($1::bigint[]) order by j.num for no key update`,
-      [nums],
-      'work-jobs',
-    );
+    const [jobs, attempts] = await Promise.all([
+      this.#queries.rows(
+        `select ${JOB_COLUMNS} from jobs j where j.num = any($1::bigint[]) order by j.num for no key update`,
+        [nums],
+        'work-jobs',
+      ),
+      this.#attemptsOf(rows.filter((row) => Number(row.epoch) > 0)),
+    ]);
     for (const row of jobs) {
       const job = toJob(row);
       this.#jobs.set(job.num, job);
@@ -95,7 +98,10 @@ export class Work {
       // Purged between the two statements.
       if (job) this.#tasks.set(placeKey(job.num, Number(row.idx)), toTask(row, job.record.id, classes));
     }
-    await this.#loadAttempts(rows.filter((row) => Number(row.epoch) > 0));
+    for (const row of attempts) {
+      const task = this.at({ jobNum: Number(row.job_num), idx: Number(row.idx) });
+      if (task) this.#attempts.set(attemptKey(task, Number(row.epoch)), toAttempt(row, task.record.id));
+    }
     await this.#loadSiblings(jobs.filter((row) => Number(row.tasks) > 1).map((row) => Number(row.num)));
   }
 
@@ -167,10 +173,10 @@ export class Work {
     this.#changes.push({ kind: 'node', nodeId });
   }
 
-  /** Writes everything that changed. */
-  async flush(): Promise<void> {
+  /** Writes everything that changed; the commit tells whether that went well. */
+  flush(): void {
     if (this.#changedTasks.size === 0) return;
-    await this.#queries.rows(APPLY, this.#written(), 'work-apply');
+    this.#queries.send(APPLY, this.#written(), 'work-apply');
     this.#changedTasks.clear();
   }
 
@@ -242,19 +248,15 @@ export class Work {
     this.#changedAttempts.add(key);
   }
 
-  async #loadAttempts(rows: readonly Row[]): Promise<void> {
-    if (rows.length === 0) return;
-    const found = await this.#queries.rows(
+  async #attemptsOf(rows: readonly Row[]): Promise<readonly Row[]> {
+    if (rows.length === 0) return [];
+    return this.#queries.rows(
       `select a.job_num, a.idx, a.epoch, a.node_id, a.started_at, a.ended_at, a.outcome, a.error
        from unnest($1::bigint[], $2::int[]) as w (job_num, idx)
        join attempts a on a.job_num = w.job_num and a.idx = w.idx`,
       [rows.map((row) => row.job_num), rows.map((row) => row.idx)],
       'work-attempts',
     );
-    for (const row of found) {
-      const task = this.#tasks.get(placeKey(Number(row.job_num), Number(row.idx)));
-      if (task) this.#attempts.set(attemptKey(task, Number(row.epoch)), toAttempt(row, task.record.id));
-    }
   }
 
   async #loadSiblings(nums: readonly number[]): Promise<void> {
