@@ -5,6 +5,7 @@ import type { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { ROUTES, type RouteAuth, type RouteName } from '../protocol/routes.ts';
 import type { AuditStore, NewAuditEntry } from '../store/audit.ts';
+import type { Store } from '../store/store.ts';
 import { Bucket } from './bucket.ts';
 
 /** Who may do things to the farm, other than its nodes. */
@@ -21,7 +22,7 @@ const REFUSED_BURST = 100;
 const REFUSED_PER_SECOND = 0.1;
 
 interface AuditOptions {
-  readonly store: AuditStore;
+  readonly store: AuditStore & Pick<Store, 'failure'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }

@@ -8,6 +8,7 @@ import type { Control } from './context.ts';
 import { HookFiles } from './hook-files.ts';
 import { InputUrls } from './input-urls.ts';
 import type { Leases } from './leases.ts';
+import type { Metrics } from './metrics.ts';
 import { outsidePolicy } from './outside-policy.ts';
 import { RecentObjects } from './recent-objects.ts';
 import { bodyOf } from './webhook-body.ts';
@@ -22,6 +23,7 @@ interface OutsideOptions {
   readonly farmSecret: Uint8Array;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: Metrics;
   /** Directory of the files that hooks may name; default: none. */
   readonly hookFiles?: string | null | undefined;
   readonly post?: PostWebhook | undefined;
@@ -52,6 +54,7 @@ export function outsideParts(
       logger,
       post: options.post ?? webhookPoster(outsidePolicy(config, config.webhooks)),
       bodyOf: (delivery) => bodyOf(delivery, store, leases),
+      onTry: (outcome) => options.metrics.webhookCalled(outcome),
       random: Math.random,
     }),
   };

@@ -185,8 +185,10 @@ export class WebhookDeliverer {
       answer = await post({ url, body: body.text, headers, timeoutMs, signal });
     } catch (error) {
       // The address is refused, not the receiver away: nothing that time would change.
-      if (error instanceof FlatrenderError)
-        return this.#failed(delivery, null, error.message, true, null, body.text);
+      if (error instanceof FlatrenderError) {
+        const what = error.hint === undefined ? error.message : `${error.message}; ${error.hint}`;
+        return this.#failed(delivery, null, what, true, null, body.text);
+      }
       const reason = error instanceof Error ? error.message || error.name : String(error);
       return this.#failed(delivery, null, reason, isLast, null, body.text);
     }

@@ -234,7 +234,13 @@ function telling(store: Store, tell: (changes: readonly FarmChange[]) => void): 
       ...(state === 'queued' ? [{ kind: 'queued' as const, requirement, count: 1 }] : []),
     ]);
   const changed = (list: readonly { readonly task: TaskRecord; readonly job: JobRecord }[]): FarmChange[] =>
-    list.flatMap(({ task, job }) => [...tasks([task]), { kind: 'job' as const, jobId: job.id }]);
+    list.flatMap(({ task, job }) => [
+      ...tasks([task]),
+      { kind: 'job' as const, jobId: job.id },
+      ...delivery(job),
+    ]);
+  const delivery = ({ webhook, endedAt }: JobRecord): FarmChange[] =>
+    webhook === null || endedAt === null ? [] : [{ kind: 'delivery' }];
   const node = (nodeId: string): FarmChange[] => [{ kind: 'node', nodeId }];
   /** The method, followed by what `changesOf` makes of its result and arguments. */
   function then<A extends unknown[], R>(
@@ -263,7 +269,13 @@ function telling(store: Store, tell: (changes: readonly FarmChange[]) => void): 
                 }))),
           ]),
     ),
-    cancelJob: then(store.cancelJob, (done, jobId) => [{ kind: 'job', jobId }, ...tasks(done.tasks)]),
+    cancelJob: then(store.cancelJob, (done, jobId) => [
+      { kind: 'job', jobId },
+      ...tasks(done.tasks),
+      ...delivery(done.job),
+    ]),
+    addDelivery: then(store.addDelivery, () => [{ kind: 'delivery' }]),
+    replayDelivery: then(store.replayDelivery, () => [{ kind: 'delivery' }]),
     retryJob: then(store.retryJob, (done, jobId) => [
       { kind: 'job', jobId },
       ...tasks(done.tasks),
