@@ -45,7 +45,9 @@ export class Audit {
   async note(request: FastifyRequest, status: number, payload: unknown): Promise<void> {
     const name = request.routeOptions.config?.name;
     if (name === undefined || !OPERATORS.has(ROUTES[name].auth)) return;
-    const isRefused = status === 401 || status === 403;
+    // Too many with wrong credentials are answered with 429; with right ones that is no attempt at anything.
+    const isUnknown = request.tokenRecord === null && request.hook === null;
+    const isRefused = status === 401 || status === 403 || (status === 429 && isUnknown);
     const isChange = ROUTES[name].method !== 'GET' || SENSITIVE.has(name);
     if (!isRefused && !isChange) return;
     const { clock } = this.#options;

@@ -104,7 +104,7 @@ test('a flood of refused attempts leaves few entries, and says how many there we
   const clock = manualClock();
   await using farm = await startTestControl({ clock });
   const knock = () => farm.call('GET', '/v1/jobs', undefined, { authorization: 'Bearer fr_nothing' });
-  for (let i = 0; i < 250; i += 1) assert.equal((await knock()).status, 401);
+  for (let i = 0; i < 250; i += 1) assert.ok([401, 429].includes((await knock()).status));
   assert.equal((await entries(farm)).length, 100);
   await clock.advance(10_000);
   await knock();
