@@ -1,5 +1,5 @@
 /** What crashes and removals leave in the object directory: empty folders, digests without their file. */
-import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
+import { readdir, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join, sep } from 'node:path';
 import { DIGEST_SUFFIX } from './fs-digest.ts';
 import { statOrNull } from './fs-write.ts';
@@ -19,7 +19,9 @@ export async function pruneUpwards(folder: string, root: string): Promise<void> 
 export async function removeOlder(folder: string, olderThan: number): Promise<void> {
   for (const name of await readdir(folder)) {
     const path = join(folder, name);
-    if ((await stat(path)).mtimeMs < olderThan) await unlink(path);
+    // Another control plane that has the same directory may just have finished with it.
+    const found = await statOrNull(path);
+    if (found !== null && Number(found.mtimeMs) < olderThan) await rm(path, { force: true });
   }
 }
 

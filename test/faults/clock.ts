@@ -32,7 +32,7 @@ export const clock: Fault = {
       CLOCK_SHIFT_FILE: agentShift,
     });
     const controlShift = join(farm.homes[0] ?? '', 'clock-shift');
-    const load = await Load.start(farm, { perSecond: 20, realEvery: 16 });
+    await using load = await Load.start(farm, { perSecond: 20, realEvery: 16 });
     const strikes = new Strikes(farm, load);
     await load.more(10, 5);
     for (let n = 0; n < options.kills; n += 2) {

@@ -1,5 +1,6 @@
 /** A farm of real processes that can be killed, stopped, moved to a full disk or behind a bad line, one by one. */
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,6 +14,7 @@ import type { NodeKey } from '../helpers/load-node.ts';
 import { registration } from '../helpers/registration.ts';
 import { type BackendKinds, type Backends, startBackends } from './backends.ts';
 import { FaultClient } from './fault-client.ts';
+import { atExit } from './leave-nothing.ts';
 
 export interface FaultFarmOptions extends BackendKinds {
   /** Options of flatrender.yaml by dotted path, given to every control plane in its environment. */
@@ -67,7 +69,12 @@ export class Process {
   async launch(env: Readonly<Record<string, string>> = {}): Promise<void> {
     if (this.isRunning) throw new Error(`${this.name} runs already`);
     this.#log = this.log().slice(-1_000_000);
-    this.#running = await this.#start(env);
+    const { child, ended } = await this.#start(env).then((running) => {
+      this.#running = running;
+      return running;
+    });
+    const forget = atExit(() => child.kill('SIGKILL'));
+    ended.then(forget, forget);
   }
 
   /** Starts it and waits until it answers; one that ends by itself is an error with its last words. */
@@ -140,7 +147,11 @@ export async function startFaultFarm(options: FaultFarmOptions): Promise<FaultFa
   await using undo = new AsyncDisposableStack();
   const backends = undo.use(await startBackends(options));
   const root = await mkdtemp(join(tmpdir(), 'flatrender-faults-'));
-  undo.defer(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
+  const forget = atExit(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
+  undo.defer(async () => {
+    forget();
+    await rm(root, { recursive: true, force: true, maxRetries: 5 });
+  });
   const settings = { 'objects.path': join(root, 'objects'), ...backends.settings, ...options.settings };
   const env: Record<string, string> = { ...options.env };
   for (const [path, value] of Object.entries(settings)) env[nameOf(path)] = String(value);

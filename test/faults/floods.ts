@@ -25,7 +25,7 @@ export const floods: Fault = {
   async run(options: FaultOptions): Promise<FaultReport> {
     const { lastsMs = LASTS_MS } = options;
     await using farm = await farmFor(options);
-    const load = await Load.start(farm, { perSecond: 30, realEvery: 0 });
+    await using load = await Load.start(farm, { perSecond: 30, realEvery: 0 });
     const strikes = new Strikes(farm, load);
     await load.more(20, 10);
     const kinds: readonly (readonly [string, Flood])[] = [

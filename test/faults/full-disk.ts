@@ -65,7 +65,7 @@ function fullDisk(
         MAX_CONCURRENT_JOBS: '2',
         ...how.agent?.(disk),
       });
-      const load = await Load.start(farm, { perSecond: 20, realEvery: 16 });
+      await using load = await Load.start(farm, { perSecond: 20, realEvery: 16 });
       const strikes = new Strikes(farm, load);
       await load.more(10, 5);
       const remarks = new Set<string>();

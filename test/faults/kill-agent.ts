@@ -26,7 +26,7 @@ export const killAgent: Fault = {
     const agents: AgentProcess[] = [];
     for (let n = 1; n <= AGENTS; n += 1)
       agents.push(await farm.startAgent(`renderer-${n}`, { NODE_TAGS: 'real', MAX_CONCURRENT_JOBS: '2' }));
-    const load = await Load.start(farm, { perSecond: 20, realEvery: 8 });
+    await using load = await Load.start(farm, { perSecond: 20, realEvery: 8 });
     const strikes = new Strikes(farm, load);
     await load.more(10, 5);
     for (let kill = 1; kill <= options.kills; kill += 1) {

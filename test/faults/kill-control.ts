@@ -9,7 +9,7 @@ export const killControl: Fault = {
   async run(options: FaultOptions): Promise<FaultReport> {
     await using farm = await farmFor(options);
     await farm.startAgent('renderer', { NODE_TAGS: 'real', MAX_CONCURRENT_JOBS: '2' });
-    const load = await Load.start(farm);
+    await using load = await Load.start(farm);
     const strikes = new Strikes(farm, load);
     await load.more(10);
     for (let kill = 1; kill <= options.kills; kill += 1) {

@@ -15,7 +15,7 @@ export const killPostgres: Fault = {
     const { postgres, databaseLine } = farm.backends;
     if (postgres === null) throw new Error('no PostgreSQL');
     await farm.startAgent('renderer', { NODE_TAGS: 'real', MAX_CONCURRENT_JOBS: '2' });
-    const load = await Load.start(farm);
+    await using load = await Load.start(farm);
     const strikes = new Strikes(farm, load);
     await load.more(10);
     for (let kill = 1; kill <= options.kills; kill += 1) {

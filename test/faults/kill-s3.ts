@@ -13,7 +13,7 @@ export const killS3: Fault = {
     const { s3 } = farm.backends;
     if (s3 === null) throw new Error('no S3 server');
     const agent = await farm.startAgent('renderer', { NODE_TAGS: 'real', MAX_CONCURRENT_JOBS: '2' });
-    const load = await Load.start(farm);
+    await using load = await Load.start(farm);
     const strikes = new Strikes(farm, load);
     await load.more(10);
     for (let kill = 1; kill <= options.kills; kill += 1) {

@@ -70,7 +70,7 @@ function badLine(
       await using _ = farm;
       if (proxy === undefined) throw new Error(`${name}: no line`);
       const agent = await farm.startAgent('renderer', { NODE_TAGS: 'real', MAX_CONCURRENT_JOBS: '2' });
-      const load = await Load.start(farm, { perSecond: 20, realEvery: 16 });
+      await using load = await Load.start(farm, { perSecond: 20, realEvery: 16 });
       const strikes = new Strikes(farm, load);
       await load.more(10, 5);
       for (let n = 0; n < options.kills; n += 1) {

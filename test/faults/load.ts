@@ -39,7 +39,7 @@ const RETRY_MS = 25;
 const PATIENCE_MS = 120_000;
 
 /** Load that runs until it is stopped. */
-export class Load {
+export class Load implements AsyncDisposable {
   readonly ledger = new Ledger();
   readonly #farm: FaultFarm;
   readonly #client: FaultClient;
@@ -49,6 +49,7 @@ export class Load {
   readonly #probe: NodeKey;
   #isSubmitting = true;
   #isWorking = true;
+  #isGivenUp = false;
   #names = 0;
 
   /** Creates its nodes and begins. */
@@ -142,6 +143,12 @@ export class Load {
     this.#isWorking = false;
     await Promise.all(this.#workers);
     await this.#client.close();
+  }
+
+  /** Gives up whatever is under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isGivenUp = true;
+    await this.close();
   }
 
   #name(): string {
@@ -284,7 +291,7 @@ export class Load {
   /** Again until there is a value, or until it is over. */
   async #patiently<T>(step: () => Promise<T | null>, isOver = () => false): Promise<T | null> {
     const giveUpAt = performance.now() + PATIENCE_MS;
-    while (performance.now() < giveUpAt) {
+    while (performance.now() < giveUpAt && !this.#isGivenUp) {
       const value = await step().catch(() => null);
       if (value !== null || isOver()) return value;
       await delay(RETRY_MS);

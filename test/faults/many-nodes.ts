@@ -21,7 +21,7 @@ export function manyNodes(count: number): Fault {
     async run(options: FaultOptions): Promise<FaultReport> {
       const { lastsMs = WATCH_MS } = options;
       await using farm = await farmFor(options);
-      const load = await Load.start(farm, { perSecond: 20, realEvery: 0 });
+      await using load = await Load.start(farm, { perSecond: 20, realEvery: 0 });
       const strikes = new Strikes(farm, load);
       const before = residentMb(farm.control.pid);
       await using crowd = await Crowd.start(farm, count, options.say);

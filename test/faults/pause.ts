@@ -20,7 +20,7 @@ export const pause: Fault = {
   async run(options: FaultOptions): Promise<FaultReport> {
     await using farm = await farmFor(options, { settings: SHORT_LEASES });
     const agent = await farm.startAgent('renderer', { NODE_TAGS: 'real', MAX_CONCURRENT_JOBS: '2' });
-    const load = await Load.start(farm, { perSecond: 20, realEvery: 16 });
+    await using load = await Load.start(farm, { perSecond: 20, realEvery: 16 });
     const strikes = new Strikes(farm, load);
     await load.more(10, 5);
     let stoodMs = 0;

@@ -38,6 +38,7 @@ const kills = values.kills === undefined ? null : Number(values.kills);
 if (kills !== null && !(Number.isSafeInteger(kills) && kills > 0))
   refuse(`--kills ${values.kills}: a number from 1`);
 
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 const store = values.store as StoreKind;
 const objects = values.objects as ObjectsKind;
 const reports: FaultReport[] = [];

@@ -21,7 +21,7 @@ export const slowClients: Fault = {
         'limits.connections': 3000,
       },
     });
-    const load = await Load.start(farm, { perSecond: 30, realEvery: 0 });
+    await using load = await Load.start(farm, { perSecond: 30, realEvery: 0 });
     const strikes = new Strikes(farm, load);
     await load.more(20, 10);
     const before = { sockets: openSockets(farm.control.pid), rss: residentMb(farm.control.pid) };

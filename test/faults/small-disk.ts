@@ -4,6 +4,7 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { atExit } from './leave-nothing.ts';
 
 /** Why there are none here; null: there are. */
 export const noSmallDisks: string | null =
@@ -23,6 +24,9 @@ export async function mountSmallDisk(megabytes: number): Promise<SmallDisk> {
   const path = await mkdtemp(join(tmpdir(), 'flatrender-disk-'));
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m,mode=700`, 'flatrender-test', path]);
   const filler = join(path, 'filler');
+  // Lazily: whoever still has a file open there lets go of it by itself.
+  const unmount = (): void => void execFileSync('umount', ['-l', path], { stdio: 'ignore' });
+  const forget = atExit(unmount);
   return {
     path,
     fill() {
@@ -40,8 +44,8 @@ export async function mountSmallDisk(megabytes: number): Promise<SmallDisk> {
     },
     free: () => rmSync(filler, { force: true }),
     async [Symbol.asyncDispose]() {
-      // Lazily: whoever still has a file open there lets go of it by itself.
-      execFileSync('umount', ['-l', path]);
+      forget();
+      unmount();
       await rm(path, { recursive: true, force: true });
     },
   };

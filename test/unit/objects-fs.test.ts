@@ -1,7 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -83,6 +94,15 @@ test('opening removes leftovers of killed uploads, empty folders and stray diges
     () => !existsSync(join(dir.path, 'outputs', 'j2')) && !existsSync(join(dir.path, 'outputs', 'j3')),
   );
   await second.close();
+});
+
+test('opening is not disturbed by a temporary file that another control plane removes at that moment', async () => {
+  await using dir = await temporary();
+  await mkdir(join(dir.path, '~tmp'), { recursive: true });
+  // Listed, and not there any more when it is looked at.
+  await symlink(join(dir.path, 'gone'), join(dir.path, '~tmp', 'other'));
+  const store = await openStore(dir.path);
+  await store.close();
 });
 
 test('removing the last object of a folder removes the folder', async () => {
