@@ -25,6 +25,7 @@ export default class ControlInit extends BaseCommand {
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --yes --host 10.66.0.1 --public-url http://10.66.0.1:8088',
     '<%= config.bin %> <%= command.id %> --mesh --yes',
+    '<%= config.bin %> <%= command.id %> --yes --store postgres://flatrender@10.66.0.1/flatrender?passwordFile=/etc/flatrender/db',
     '<%= config.bin %> <%= command.id %> --yes --objects s3 --s3-endpoint http://10.66.0.1:9000 --s3-create-bucket',
     '<%= config.bin %> <%= command.id %> --new-admin-token',
   ];
@@ -48,6 +49,12 @@ export default class ControlInit extends BaseCommand {
       description:
         'for a mesh: listen on 10.66.0.1, for machines of 10.66.0.0/24 only (or as "wg init" has set it up)',
       exclusive: ['host', 'public-url'],
+    }),
+    store: Flags.string({
+      helpValue: '<address>',
+      description:
+        'where jobs and nodes are kept: sqlite:PATH (default), or postgres://USER@HOST/DATABASE for one or several control ' +
+        'planes; with a password better by FLATRENDER_STORE, or ?passwordFile=PATH',
     }),
     objects: Flags.option({ options: ['fs', 's3'] as const })({
       description:
@@ -103,6 +110,7 @@ export default class ControlInit extends BaseCommand {
     );
     const settings = {
       'farm.name': name,
+      store: flags.store,
       'gateway.host': host,
       'gateway.port': port === undefined ? undefined : Number(port),
       'gateway.publicUrl': url || undefined,

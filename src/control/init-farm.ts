@@ -54,6 +54,10 @@ export async function initFarm(options: InitOptions): Promise<InitResult> {
   // Before anything is written: a file with a mistyped setting would make the corrected command fail, too.
   const config = loadControlConfig({ directory, flags: hasConfig ? {} : options.settings });
   const bucket = await prepareBucket(config, options);
+  if (!config.store.startsWith('sqlite:')) {
+    const { checkDatabase } = await import('../store/postgres/check-database.ts');
+    await checkDatabase(config.store);
+  }
   if (!hasConfig && !dryRun) {
     createHome(directory);
     writePrivateFile(paths.config, renderControlConfig(options.settings));
