@@ -20,8 +20,8 @@ export interface ReplicaParts {
   readonly onGap: (reason: string) => void;
   /** Background work is this one's from now on. */
   readonly onLead: () => void;
-  /** The database is there again; `awayMs`: for how long it was not. */
-  readonly onBack: (awayMs: number) => void;
+  /** The database is there again. */
+  readonly onBack: () => void;
 }
 
 interface ReplicasOptions extends ReplicaParts {
@@ -78,14 +78,16 @@ export class Replicas {
 
   /** Why the database cannot be reached, as far as it was noticed; null while it can. */
   get outage(): FlatrenderError | null {
-    const failure = this.#options.store.failure();
-    return failure?.code === 'UNAVAILABLE' ? failure : null;
+    const { store, clock } = this.#options;
+    const failure = store.failure();
+    if (failure?.code !== 'UNAVAILABLE') return null;
+    this.#awaySince ??= clock.now();
+    return failure;
   }
 
   /** How long the database has been away, ms; 0 while it is there. */
   get awayMs(): number {
-    if (this.outage === null) return 0;
-    return this.#awaySince === null ? 0 : this.#options.clock.now() - this.#awaySince;
+    return this.outage === null ? 0 : this.#options.clock.now() - (this.#awaySince ?? 0);
   }
 
   /** Hears of the others from now on. Once. */
@@ -153,20 +155,14 @@ export class Replicas {
     }
   }
 
-  /** Says once that the database is away, and once that it is back. */
+  /** Once a second, however busy or away the store is: after an outage everything is compared. The store logs both. */
   watch(): void {
-    const { clock, logger, onBack } = this.#options;
-    const { outage } = this;
-    if (outage !== null && this.#awaySince === null) {
-      this.#awaySince = clock.now();
-      logger.error('database.lost', { message: outage.message, hint: outage.hint });
-    } else if (outage === null && this.#awaySince !== null) {
-      const awayMs = clock.now() - this.#awaySince;
-      this.#awaySince = null;
-      logger.info('database.back', { awayMs });
-      onBack(awayMs);
-      this.#missed(`the database was away for ${Math.ceil(awayMs / 1000)} s`);
-    }
+    const { clock, onBack } = this.#options;
+    if (this.outage !== null || this.#awaySince === null) return;
+    const awayMs = clock.now() - this.#awaySince;
+    this.#awaySince = null;
+    onBack();
+    this.#missed(`the database was away for ${Math.ceil(awayMs / 1000)} s`);
   }
 
   /** Nothing that somebody else tells may end this process. */

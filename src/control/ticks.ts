@@ -26,8 +26,6 @@ export function startTicks(control: Control): () => Promise<void> {
     }
   };
   const tick = async (): Promise<void> => {
-    replicas.watch();
-    control.objectsWatch.tick();
     await step('leases', () => leases.sweep(policy));
     await step('nodes', () => registry.sweep());
     await step('tokens', () => clientAuth.flush());
@@ -55,12 +53,21 @@ export function startTicks(control: Control): () => Promise<void> {
       });
     });
   };
+  let stopWatch = (): void => undefined;
+  /** By itself: a store that is away holds up the steps of a tick. */
+  const watch = (): void => {
+    replicas.watch();
+    control.objectsWatch.tick();
+    if (!stopped) stopWatch = clock.after(TICK_MS, watch);
+  };
   replicas.start();
+  watch();
   arm();
   return async () => {
     if (stopped) return;
     stopped = true;
     cancel();
+    stopWatch();
     await running;
     await step('leases', () => leases.flush());
     await step('nodes', () => registry.flush());
