@@ -72,6 +72,7 @@ export class Dispatcher {
         busy: true,
         again: false,
         late: false,
+        askedAt: 0,
         over: false,
         stopTimer: () => undefined,
         resolve,
@@ -242,13 +243,16 @@ export class Dispatcher {
     return work !== null;
   }
 
-  #undelivered({ entry, claimId }: Waiter, work: JobWithTask): void {
+  #undelivered({ entry, claimId, askedAt }: Waiter, work: JobWithTask): void {
     // The same question is asked again already: it is answered with this task.
     for (const other of this.#waiters.ofNode(entry.id)) if (other.claimId === claimId) return;
+    // It had the task before: the same question was answered meanwhile, here or by another control plane.
+    if (work.task.startedAt !== askedAt) return;
     this.#options.onUndelivered(work, entry.id);
   }
 
-  #ask({ entry, claimId }: Waiter): Promise<JobWithTask | null> {
+  #ask(waiter: Waiter): Promise<JobWithTask | null> {
+    const { entry, claimId } = waiter;
     const { store, registry, clock, leaseMs } = this.#options;
     const { facts } = entry;
     // A node that may not claim still gets the task that an earlier answer with this claimId failed to bring.
@@ -257,6 +261,7 @@ export class Dispatcher {
         ? (requirement: Requirement) => registry.accepts(requirement, facts)
         : () => false;
     const now = clock.now();
+    waiter.askedAt = now;
     return store.claim({ nodeId: entry.id, claimId, accepts, now, leaseUntil: now + leaseMs() });
   }
 

@@ -73,11 +73,14 @@ export async function afterUndelivered(
   nodeId: string,
 ): Promise<void> {
   const { leases, store, clock, logger } = control;
-  logger.warn('claim.undelivered', { taskId: task.id, nodeId });
-  // Should handing it back fail, the lease runs out like any other.
-  leases.hold(task, nodeId, task.leaseUntil ?? clock.now() + leases.leaseMs);
   const fence = { taskId: task.id, epoch: task.epoch, nodeId };
   try {
+    // The node may have asked another control plane again, and have got it there: that renewed the lease.
+    const current = await store.getTask(task.id);
+    if (current?.epoch !== task.epoch || current.leaseUntil !== task.leaseUntil) return;
+    logger.warn('claim.undelivered', { taskId: task.id, nodeId });
+    // Should handing it back fail, the lease runs out like any other.
+    leases.hold(task, nodeId, task.leaseUntil ?? clock.now() + leases.leaseMs);
     const reason = `node "${nodeId}" hung up before it got the task`;
     afterReport(control, await store.release(fence, reason, clock.now()), 'interrupted');
   } catch (error) {

@@ -14,6 +14,8 @@ export interface Waiter {
   again: boolean;
   /** Its time was up while it was busy. */
   late: boolean;
+  /** When the store was asked last. */
+  askedAt: number;
   /** Answered, timed out or gone: deliver nothing more. */
   over: boolean;
   stopTimer: () => void;

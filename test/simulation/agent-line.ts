@@ -6,10 +6,11 @@ import type { Process } from './world.ts';
 const TIMEOUT_MS = 15_000;
 const CLAIM_GRACE_MS = 10_000;
 
-/** The calls of one agent; `pick` says which control plane answers the next. */
+/** The calls of one agent, signed with a secret of this generation; `pick` says which control plane answers the next. */
 export function agentApi(
   process: Process,
   nodeId: string,
+  generation: number,
   network: Network,
   pick: () => Server | null,
 ): AgentApi {
@@ -21,7 +22,7 @@ export function agentApi(
     timeoutMs: number = TIMEOUT_MS,
   ): Promise<T> => {
     const params: Record<string, string> = id === null ? {} : { id };
-    const call = { route, caller: nodeId, params, body, headers: {} };
+    const call = { route, caller: nodeId, params, body, headers: { generation: String(generation) } };
     return (await network.call(process, pick(), call, { timeoutMs, signal })) as T;
   };
   return {

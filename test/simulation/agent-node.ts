@@ -49,6 +49,8 @@ export interface Render {
 export interface AgentNodeOptions {
   readonly process: Process;
   readonly nodeId: string;
+  /** Of its secret. */
+  readonly generation: number;
   readonly plan: Plan;
   readonly disk: Disk;
   readonly objects: Objects;
@@ -64,6 +66,7 @@ export interface AgentNodeOptions {
 export class AgentNode {
   readonly process: Process;
   readonly nodeId: string;
+  readonly generation: number;
   readonly #options: AgentNodeOptions;
   readonly #stopping = new AbortController();
   readonly #aborting = new AbortController();
@@ -73,6 +76,7 @@ export class AgentNode {
   constructor(options: AgentNodeOptions) {
     this.process = options.process;
     this.nodeId = options.nodeId;
+    this.generation = options.generation;
     this.#options = options;
   }
 

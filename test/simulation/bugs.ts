@@ -98,7 +98,7 @@ export const BUGS: readonly SeededBug[] = [
   {
     name: 'every question for work has a new claimId',
     breaks: ['repeated'],
-    choice: { replicas: 1, gentle: true, only: ['crashControl', 'crashAtCommit', 'ackLost'] },
+    choice: { replicas: 1, shared: true, gentle: true, only: ['crashControl', 'crashAtCommit', 'ackLost'] },
     board: (options: TaskBoardOptions) => {
       const { journal, clock } = options;
       const forgetful = {
@@ -143,7 +143,7 @@ export const BUGS: readonly SeededBug[] = [
   {
     name: 'a submission is stored anew each time it is repeated',
     breaks: ['once'],
-    choice: { replicas: 1, only: ['drop', 'ackLost'] },
+    choice: { replicas: 1, shared: true, only: ['drop', 'ackLost'] },
     core: (core: MemoryStore) => wrap(core, 'submit', (submit) => (jobs) => submit(jobs)),
   },
 ];

@@ -145,7 +145,13 @@ export class Database {
           return;
         }
         if (changes.length > 0) this.#tell(session, changes);
-        if (error === null && !isRead && faults?.has('ackLost') && random.chance(0.03 * plan.severity)) {
+        if (
+          error === null &&
+          !isRead &&
+          isShared &&
+          faults?.has('ackLost') &&
+          random.chance(0.03 * plan.severity)
+        ) {
           return refuse(`the connection broke, nobody knows whether ${name} was done`, random.int(0, 2000));
         }
         answer(

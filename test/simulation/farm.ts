@@ -62,7 +62,7 @@ export class Farm {
     });
     this.oracle = new Oracle({ world, plan, objects: this.objects, policy: this.#config.retries });
     bug.core?.(core);
-    const isShared = plan.replicas > 1;
+    const { isShared } = plan;
     this.database = new Database({ world, plan, core, isShared, observe: this.oracle.observe });
     bug.database?.(this.database);
     this.network = new Network(world, plan);
@@ -141,7 +141,9 @@ export class Farm {
     // Behind a balancer every request may go elsewhere; with one address it goes there until that fails.
     const wander = random.pick([0, 0, 0.2, 1]);
     let server = this.pick(nodeId);
-    const api = agentApi(process, nodeId, network, () => {
+    // What its settings say; of a node that was removed and made again somebody has to bring the new one.
+    const generation = this.core.getNode(nodeId)?.generation ?? 0;
+    const api = agentApi(process, nodeId, generation, network, () => {
       if (server?.process.isAlive !== true || random.chance(wander)) server = this.pick(nodeId);
       return server;
     });
@@ -162,6 +164,7 @@ export class Farm {
       plan,
       disk: this.diskOf(nodeId),
       objects: this.objects,
+      generation,
       api: { ...api, heartbeat },
       isHealed: () => this.isHealed,
       onRender: (render) => oracle.rendering(render, plan.slots),

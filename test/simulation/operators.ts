@@ -1,7 +1,8 @@
 /** People and programs that use the farm: they submit, repeat what was not answered, cancel, try again, drain, remove. */
 import { FlatrenderError } from '../../src/lib/errors.ts';
 import type { JobView } from '../../src/protocol/jobs.ts';
-import type { Farm } from './farm.ts';
+import type { AgentNode } from './agent-node.ts';
+import type { Farm, Place } from './farm.ts';
 import { Process } from './world.ts';
 
 const TIMEOUT_MS = 15_000;
@@ -35,10 +36,18 @@ export class Operators {
 
   /** After the trouble: all nodes are there and take work. */
   async tidy(): Promise<void> {
-    for (const { id } of this.#farm.agents) {
+    for (const place of this.#farm.agents) {
+      const { id } = place;
       await this.#insist('createNode', {}, { id, rotate: false }, ['NODE_EXISTS']);
       await this.#insist('resumeNode', { id }, {}, []);
+      this.#bringSecret(place);
     }
+  }
+
+  /** A node that was made anew has a new secret: its agent is started again with that. */
+  #bringSecret({ id, running }: Place<AgentNode>): void {
+    const newest = this.#farm.core.getNode(id)?.generation;
+    if (running && newest !== running.generation) running.process.kill('gets its new secret');
   }
 
   #often(meanMs: number, act: () => Promise<void>): void {
@@ -115,6 +124,7 @@ export class Operators {
       void this.#insist('createNode', {}, { id, rotate: false }, ['NODE_EXISTS']).then(() => {
         place.isHeld = false;
         if (place.running === null) this.#farm.startAgent(place);
+        else this.#bringSecret(place);
       });
     });
   }

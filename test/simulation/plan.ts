@@ -27,7 +27,7 @@ export const FAULTS = [
   'leap',
   /** The store refuses, or cannot be reached. */
   'storeOutage',
-  /** The store commits, and its answer is lost. */
+  /** The database commits, and its answer is lost; not where it is a file. */
   'ackLost',
   /** What control planes tell each other is lost or late. */
   'notify',
@@ -54,6 +54,8 @@ export interface Plan {
   readonly slots: number;
   readonly jobs: number;
   readonly store: 'memory' | 'sqlite';
+  /** A database for several control planes, even when there is only one. Otherwise one file of one process. */
+  readonly isShared: boolean;
   /** How long things go wrong; then everything is healed. */
   readonly faultMs: number;
   readonly heartbeatSeconds: number;
@@ -79,6 +81,8 @@ export interface PlanChoice {
   /** Most control planes; default 3. */
   readonly maxReplicas?: number;
   readonly gentle?: boolean;
+  /** With one control plane: on a database or on a file. */
+  readonly shared?: boolean;
   /** These are as said, whatever the seed says. */
   readonly fixed?: Partial<
     Pick<Plan, 'agents' | 'slots' | 'jobs' | 'leaseSeconds' | 'renderMs' | 'severity' | 'faultMs'>
@@ -109,11 +113,13 @@ export function planOf(seed: number, choice: PlanChoice = {}): Plan {
     { heartbeatSeconds: 5, leaseSeconds: 60 },
   ]);
   const agents = random.int(1, 4);
+  const isShared = random.chance(0.4);
   const severity = random.pick([0.2, 0.5, 1]);
+  const count = Math.min(choice.replicas ?? replicas, (choice.store ?? store) === 'sqlite' ? 1 : maxReplicas);
   const plan: Plan = {
     seed,
     store: choice.store ?? store,
-    replicas: Math.min(choice.replicas ?? replicas, (choice.store ?? store) === 'sqlite' ? 1 : maxReplicas),
+    replicas: count,
     agents,
     slots: random.pick([1, 1, 2]),
     jobs: random.int(2, 3 + 2 * agents),
@@ -125,6 +131,7 @@ export function planOf(seed: number, choice: PlanChoice = {}): Plan {
     faults: faultsOf(random, isGentle, choice),
     severity,
     isGentle,
+    isShared: count > 1 || ((choice.store ?? store) === 'memory' && (choice.shared ?? isShared)),
     ...choice.fixed,
   };
   // A lost message costs a heartbeat its ten seconds of waiting: many of them must fit into a lease.

@@ -136,7 +136,7 @@ export class Replica implements Server {
     };
     const body = handler.parseBody ? handler.parseBody(call.body) : checked(handler, call);
     const node =
-      call.caller === 'operator' ? null : { entry: this.#nodeOf(call.caller), nonce: '', secret: '' };
+      call.caller === 'operator' ? null : { entry: await this.#nodeOf(call), nonce: '', secret: '' };
     return await handler.handle({
       body,
       params: call.params,
@@ -148,11 +148,25 @@ export class Replica implements Server {
     });
   }
 
-  /** What `NodeAuth` does once the signature holds. */
-  #nodeOf(id: string) {
+  /** As routes of nodes do: another control plane may have made the node, or its secret, a moment ago. */
+  async #nodeOf(call: ServerCall) {
+    try {
+      return this.#verify(call);
+    } catch (error) {
+      if (!(await this.control.nodeSync.lookUp(call.caller))) throw error;
+      return this.#verify(call);
+    }
+  }
+
+  /** What `NodeAuth` does; the generation of the secret stands for the signature. */
+  #verify({ caller, headers }: ServerCall) {
     const { registry } = this.control;
-    const entry = registry.get(id);
-    if (!entry) throw new FlatrenderError('NODE_UNKNOWN', `this farm has no node "${id}"`);
+    const entry = registry.get(caller);
+    if (!entry) throw new FlatrenderError('NODE_UNKNOWN', `this farm has no node "${caller}"`);
+    const generation = Number(headers.generation);
+    const { generation: newest, retiredGeneration } = entry.record;
+    if (generation > newest || generation <= retiredGeneration)
+      throw new FlatrenderError('SIGNATURE_INVALID', `the signature of node "${caller}" is wrong`);
     registry.touch(entry);
     return entry;
   }

@@ -20,11 +20,15 @@ export async function shrink(broken: Broken, choice: PlanChoice): Promise<Outcom
 }
 
 /** The flags of `run.ts` that play this again. */
-export function flagsOf(seed: number, { without, only, store, replicas, gentle }: PlanChoice): string {
+export function flagsOf(
+  seed: number,
+  { without, only, store, replicas, shared, gentle }: PlanChoice,
+): string {
   return [
     `--seed ${seed}`,
     ...(store === undefined ? [] : [`--store ${store}`]),
     ...(replicas === undefined ? [] : [`--replicas ${replicas}`]),
+    ...(shared === undefined ? [] : [shared ? '--shared' : '--no-shared']),
     ...(gentle === undefined ? [] : [gentle ? '--gentle' : '--no-gentle']),
     ...(only === undefined ? [] : [`--only ${only.join(',')}`]),
     ...(without?.length ? [`--without ${without.join(',')}`] : []),

@@ -1,6 +1,6 @@
 /**
  * `npm run simulate`, or `node test/simulation/run.ts`: plays schedules and says what was broken. Without flags a million
- * events; `--seed N --schedules N --steps N --workers N`, `--replicas N`, `--store memory|sqlite`, `--gentle`,
+ * events; `--seed N --schedules N --steps N --workers N`, `--replicas N`, `--store memory|sqlite`, `--shared`, `--gentle`,
  * `--only a,b`, `--without a,b`, `--trace` (one schedule with everything that happened).
  */
 import { parseArgs } from 'node:util';
@@ -18,6 +18,7 @@ const { values } = parseArgs({
     workers: { type: 'string' },
     replicas: { type: 'string' },
     store: { type: 'string' },
+    shared: { type: 'boolean' },
     gentle: { type: 'boolean' },
     only: { type: 'string' },
     without: { type: 'string' },
@@ -53,6 +54,7 @@ function storeOf(text: string | undefined): Plan['store'] | undefined {
 const choice: PlanChoice = {
   ...(values.store === undefined ? {} : { store: storeOf(values.store) }),
   ...(values.replicas === undefined ? {} : { replicas: whole('replicas') }),
+  ...(values.shared === undefined ? {} : { shared: values.shared }),
   ...(values.gentle === undefined ? {} : { gentle: values.gentle }),
   ...(values.only === undefined ? {} : { only: faults('only') }),
   ...(values.without === undefined ? {} : { without: faults('without') }),
