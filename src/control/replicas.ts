@@ -102,7 +102,7 @@ export class Replicas {
       },
       onGap: (reason) => this.#missed(reason),
       onLeader: (isLeader) => {
-        logger.info(isLeader ? 'replica.leads' : 'replica.leads-no-more', { replica: shared.replicaId });
+        logger.debug(isLeader ? 'replica.leads' : 'replica.leads-no-more', { replica: shared.replicaId });
         if (isLeader) this.#guard('lead', this.#options.onLead);
       },
     });
