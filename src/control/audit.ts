@@ -6,16 +6,27 @@ import type { Logger } from '../lib/logger.ts';
 import { ROUTES, type RouteAuth, type RouteName } from '../protocol/routes.ts';
 import type { AuditStore, NewAuditEntry } from '../store/audit.ts';
 import type { Store } from '../store/store.ts';
+import { AuditSeries } from './audit-series.ts';
 import { Bucket } from './bucket.ts';
 
 /** Who may do things to the farm, other than its nodes. */
 const OPERATORS: ReadonlySet<RouteAuth> = new Set<RouteAuth>(['read', 'submit', 'admin', 'hook']);
 /** Reading that gives away what is kept secret. */
 const SENSITIVE: ReadonlySet<string> = new Set<RouteName>(['webhookSecret']);
-/** Too many, and too small, for anybody to wait for: the job itself says who made it. */
-const UNAWAITED: ReadonlySet<string> = new Set<RouteName>(['submit', 'uploads', 'runHook']);
+/** Too many, and too small, for anybody to wait for: each job itself says who made it. */
+const FREQUENT: ReadonlySet<string> = new Set<RouteName>(['submit', 'uploads', 'runHook']);
 /** Fields of bodies and answers that say what was done, and are no secret. */
-const TELLING = ['template', 'version', 'name', 'role', 'url', 'rotate', 'replayed', 'generation'] as const;
+const TELLING = [
+  'template',
+  'version',
+  'name',
+  'role',
+  'url',
+  'rotate',
+  'replayed',
+  'generation',
+  'job',
+] as const;
 
 // Refused attempts per control plane: a burst is kept whole, a flood as one entry in ten seconds that counts the others.
 const REFUSED_BURST = 100;
@@ -31,11 +42,13 @@ interface AuditOptions {
 export class Audit {
   readonly #options: AuditOptions;
   readonly #refused: Bucket;
+  readonly #series: AuditSeries;
   #unwritten = 0;
 
   constructor(options: AuditOptions) {
     this.#options = options;
     this.#refused = new Bucket({ burst: REFUSED_BURST, perSecond: REFUSED_PER_SECOND, clock: options.clock });
+    this.#series = new AuditSeries(options.clock, (entry) => this.#write(entry));
   }
 
   /**
@@ -60,7 +73,7 @@ export class Audit {
       if (this.#unwritten > 0) more = { refusedBefore: this.#unwritten };
       this.#unwritten = 0;
     }
-    const written = this.#write({
+    const entry: NewAuditEntry = {
       at: clock.now(),
       actor: actorOf(request),
       action: name,
@@ -68,8 +81,14 @@ export class Audit {
       outcome: String(status),
       from: addressOf(request),
       details: { ...detailsOf(request, payload), ...more },
-    });
-    if (!UNAWAITED.has(name) || status >= 400) await written;
+    };
+    if (FREQUENT.has(name) && status < 400) this.#series.add(entry);
+    else await this.#write(entry);
+  }
+
+  /** Writes what is still to be written. */
+  close(): Promise<void> {
+    return this.#series.close();
   }
 
   async #write(entry: NewAuditEntry): Promise<void> {

@@ -136,6 +136,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     await app.close();
     clearTimeout(cut);
     await control.webhooks.close();
+    await control.audit.close();
     await stopTicks();
     await running.disposeAsync();
     logger.info('control.stopped');

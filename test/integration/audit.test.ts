@@ -173,3 +173,29 @@ test('old entries and webhooks that are over are cleaned up, and those that wait
     ['waits'],
   );
 });
+
+test('submits in quick succession are one entry that counts them, also when the control plane ends', async () => {
+  const clock = manualClock();
+  await using farm = await startTestControl({ clock });
+  await farm.addTemplate();
+  const jobs: string[] = [];
+  for (let i = 0; i < 5; i += 1) jobs.push(await farm.submit());
+  const found = async () =>
+    (await entries(farm, 'submit')).map(({ subject, details: { token: _, ...rest } }) => ({
+      subject,
+      ...rest,
+    }));
+  const one = { subject: jobs[0], template: 'mock-template', jobs: 1 };
+  await until(async () => (await found()).length === 1);
+  assert.deepEqual(await found(), [one]);
+  await clock.advance(1000);
+  const four = { subject: jobs[4], first: jobs[1], requests: 4, template: 'mock-template', jobs: 4 };
+  await until(async () => (await found()).length === 2);
+  assert.deepEqual(await found(), [four, one]);
+  jobs.push(await farm.submit());
+  await farm.restart();
+  assert.deepEqual(await found(), [{ ...one, subject: jobs[5] }, four, one]);
+  await clock.advance(5000);
+  const last = await farm.submit();
+  await until(async () => (await found())[0]?.subject === last);
+});
