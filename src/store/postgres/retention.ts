@@ -33,10 +33,11 @@ export function retentionMethods({ db, counts }: Context): RetentionMethods {
     },
 
     async bundlesInUse(sha256s) {
+      // limit: one look for each digest; a bare `exists` behind `or` may read the bundles of all unfinished jobs instead.
       const rows = await db.rows(
         `select w.sha256 from unnest($1::text[]) as w (sha256)
          where exists (select 1 from templates t where t.sha256 = w.sha256)
-           or exists (select 1 from jobs j where j.bundle_sha256 = w.sha256 and j.ended_at is null)`,
+           or (select true from jobs j where j.bundle_sha256 = w.sha256 and j.ended_at is null limit 1)`,
         [sha256s],
       );
       return new Set(rows.map((row) => String(row.sha256)));
