@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -11,6 +14,21 @@ import { webhookSecret } from '../../src/control/webhook-keys.ts';
 import { packageRoot } from '../../src/lib/paths.ts';
 import { manifestOf, startTestControl, type TestControl, until } from '../helpers/control.ts';
 import { webhookReceiver } from '../helpers/webhook-receiver.ts';
+
+/** A second of silence, 8 kHz. */
+const WAV = Buffer.alloc(44 + 8000, 0x80);
+WAV.write('RIFF', 0);
+WAV.writeUInt32LE(36 + 8000, 4);
+WAV.write('WAVEfmt ', 8);
+WAV.writeUInt32LE(16, 16);
+WAV.writeUInt16LE(1, 20);
+WAV.writeUInt16LE(1, 22);
+WAV.writeUInt32LE(8000, 24);
+WAV.writeUInt32LE(8000, 28);
+WAV.writeUInt16LE(1, 32);
+WAV.writeUInt16LE(8, 34);
+WAV.write('data', 36);
+WAV.writeUInt32LE(8000, 40);
 
 /** A template with one sound, as n8n workflows render them. */
 const flame = {
@@ -248,4 +266,29 @@ test('the n8n workflow of the deploy kit sends what a hook understands', async (
     });
     assert.deepEqual([answer.status, answer.body.ignored], [201, []]);
   });
+});
+
+test('a file that a call names by its address is fetched under the rules for addresses', async () => {
+  await using farm = await startFarm(null, { inputs: { urls: { allowPrivate: true } } });
+  const server = createServer((_, response) => response.end(WAV)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/rain.wav?key=secret`;
+    const run = await hook(farm, { name: 'n8n', template: 'ethereal-flame' });
+    const { status, body } = await run({ audioFile: url });
+    assert.equal(status, 201, JSON.stringify(body));
+    const found = await farm.control.store.getJob(body.job);
+    const wanted = createHash('sha256').update(WAV).digest('hex');
+    assert.deepEqual(found?.job.inputs.audio, { asset: wanted, name: 'rain.wav', sizeBytes: WAV.length });
+    await using strict = await startFarm(null);
+    const refused = await (await hook(strict, { name: 'n8n', template: 'ethereal-flame' }))({
+      audioFile: url,
+    });
+    assert.deepEqual([refused.status, refused.body.error.code], [422, 'INPUT_INVALID']);
+    assert.match(refused.body.error.message, /private/);
+    assert.ok(!JSON.stringify(refused.body).includes('key=secret'));
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
