@@ -56,6 +56,14 @@ export function toStoreError(error: unknown, place: string): FlatrenderError {
     });
   }
   const code = codeOf(error);
+  // Our own limits for waiting (lock_timeout, statement_timeout): what was asked is undone, and may go well later.
+  if (code === '55P03' || code === '57014') {
+    return new FlatrenderError('UNAVAILABLE', `the database ${place} is too busy: ${messageOf(error)}`, {
+      cause: error,
+      hint: 'try again in a few seconds; if it stays so, look for long transactions of others: select * from pg_stat_activity',
+      details: { retryAfterMs: 2000 },
+    });
+  }
   if (code === '53100') {
     return new FlatrenderError('DISK_FULL', `the disk of the database ${place} is full`, {
       cause: error,
