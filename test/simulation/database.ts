@@ -2,6 +2,7 @@
 import { FlatrenderError } from '../../src/lib/errors.ts';
 import type { FarmChange, SharedListener, SharedStore } from '../../src/store/shared.ts';
 import type { LeaseState, Store } from '../../src/store/store.ts';
+import type { FarmData } from './farm-data.ts';
 import type { MemoryStore } from './memory-store.ts';
 import type { Plan } from './plan.ts';
 import { type StoreLine, storeOver } from './store-line.ts';
@@ -33,14 +34,13 @@ const READS = /^(get|list|find|stats|read|queueAges|assetsInUse|bundlesInUse|loa
 export interface DatabaseOptions {
   readonly world: World;
   readonly plan: Plan;
-  readonly core: MemoryStore;
+  readonly data: FarmData;
   readonly observe: Observer;
   /** Several control planes have it open. */
   readonly isShared: boolean;
 }
 
 export class Database {
-  readonly core: MemoryStore;
   readonly #options: DatabaseOptions;
   readonly #sessions: Session[] = [];
   #downUntil = 0;
@@ -52,7 +52,6 @@ export class Database {
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
-    this.core = options.core;
     if (options.isShared) this.#elect();
   }
 
@@ -99,7 +98,7 @@ export class Database {
       failure: () => session.outage,
       close: async () => undefined,
     };
-    return storeOver(this.core, line);
+    return storeOver(this.#options.data.operations, line);
   }
 
   #isReachable({ process }: Session): boolean {
@@ -134,7 +133,7 @@ export class Database {
         } catch (thrown) {
           error = thrown;
         }
-        const changes = this.core.changed?.splice(0) ?? [];
+        const changes = this.#options.data.memory?.changed.splice(0) ?? [];
         if (!isRead) {
           world.note(process.id, `${name} ${error === null ? 'done' : codeOf(error)}`);
           this.#options.observe({ by: process.id, name, args, value, error });
@@ -193,7 +192,9 @@ export class Database {
   }
 
   #sharedOf(session: Session): SharedStore {
-    const { world, core } = this.#options;
+    const { world, data } = this.#options;
+    const core = data.memory;
+    if (core === null) throw new Error('one file belongs to one process');
     const { process } = session;
     const read = <T>(name: string, work: () => T): Promise<T> => this.#send(session, `list${name}`, [], work);
     return {

@@ -8,7 +8,8 @@ import { agentApi } from './agent-line.ts';
 import { AgentNode, MANIFEST_DATA } from './agent-node.ts';
 import { Database } from './database.ts';
 import { Disk } from './disk.ts';
-import { MemoryStore } from './memory-store.ts';
+import type { FarmData } from './farm-data.ts';
+import type { MemoryStore } from './memory-store.ts';
 import { Network, type Server } from './network.ts';
 import { Objects } from './objects.ts';
 import { Oracle } from './oracle.ts';
@@ -38,7 +39,7 @@ export class Farm {
   readonly world: World;
   readonly plan: Plan;
   readonly oracle: Oracle;
-  readonly core: MemoryStore;
+  readonly data: FarmData;
   readonly database: Database;
   readonly network: Network;
   readonly objects = new Objects();
@@ -49,11 +50,11 @@ export class Farm {
   readonly #bug: Bug;
   readonly #config: ReturnType<typeof ControlConfigSchema.parse>;
 
-  constructor(world: World, plan: Plan, bug: Bug, core: MemoryStore = new MemoryStore()) {
+  constructor(world: World, plan: Plan, bug: Bug, data: FarmData) {
     this.world = world;
     this.plan = plan;
     this.#bug = bug;
-    this.core = core;
+    this.data = data;
     const { heartbeatSeconds, leaseSeconds, claimWaitSeconds, keepRenderingSeconds } = plan;
     const suspectSeconds = Math.max(heartbeatSeconds + 1, leaseSeconds * 0.6);
     this.#config = ControlConfigSchema.parse({
@@ -61,9 +62,9 @@ export class Farm {
       agents: { claimWaitSeconds, keepRenderingSeconds },
     });
     this.oracle = new Oracle({ world, plan, objects: this.objects, policy: this.#config.retries });
-    bug.core?.(core);
+    if (data.memory) bug.core?.(data.memory);
     const { isShared } = plan;
-    this.database = new Database({ world, plan, core, isShared, observe: this.oracle.observe });
+    this.database = new Database({ world, plan, data, isShared, observe: this.oracle.observe });
     bug.database?.(this.database);
     this.network = new Network(world, plan);
     const random = world.random('skew');
@@ -81,7 +82,8 @@ export class Farm {
 
   /** The data of an empty farm with its nodes and one template, then all processes. */
   async start(): Promise<void> {
-    const { core, world } = this;
+    const { world } = this;
+    const core = this.data.operations;
     await core.putTemplate({
       name: 'card',
       version: '1.0.0',
@@ -91,7 +93,7 @@ export class Farm {
       pushedAt: world.now,
     });
     for (const { id } of this.agents) await core.createNode({ id, name: id }, world.now);
-    core.changed?.splice(0);
+    this.data.memory?.changed.splice(0);
     for (const place of this.replicas) this.startReplica(place);
     for (const place of this.agents) this.startAgent(place);
   }
@@ -142,7 +144,7 @@ export class Farm {
     const wander = random.pick([0, 0, 0.2, 1]);
     let server = this.pick(nodeId);
     // What its settings say; of a node that was removed and made again somebody has to bring the new one.
-    const generation = this.core.getNode(nodeId)?.generation ?? 0;
+    const generation = this.data.view.getNode(nodeId)?.generation ?? 0;
     const api = agentApi(process, nodeId, generation, network, () => {
       if (server?.process.isAlive !== true || random.chance(wander)) server = this.pick(nodeId);
       return server;

@@ -46,7 +46,7 @@ export class Operators {
 
   /** A node that was made anew has a new secret: its agent is started again with that. */
   #bringSecret({ id, running }: Place<AgentNode>): void {
-    const newest = this.#farm.core.getNode(id)?.generation;
+    const newest = this.#farm.data.view.getNode(id)?.generation;
     if (running && newest !== running.generation) running.process.kill('gets its new secret');
   }
 

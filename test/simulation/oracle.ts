@@ -12,7 +12,7 @@ import type {
 } from '../../src/store/store.ts';
 import type { Render } from './agent-node.ts';
 import type { Observer } from './database.ts';
-import type { MemoryStore } from './memory-store.ts';
+import type { FarmView } from './farm-data.ts';
 import type { Objects } from './objects.ts';
 import type { Plan } from './plan.ts';
 import type { World } from './world.ts';
@@ -305,7 +305,7 @@ export class Oracle {
   }
 
   /** What must hold when everything is over. */
-  checkEnd(core: MemoryStore, acknowledged: ReadonlyMap<string, readonly string[]>): void {
+  checkEnd(core: FarmView, acknowledged: ReadonlyMap<string, readonly string[]>): void {
     for (const [key, ids] of acknowledged) {
       for (const id of ids) {
         const found = core.getJob(id);
@@ -325,7 +325,7 @@ export class Oracle {
     }
   }
 
-  #checkTask(core: MemoryStore, task: TaskRecord): void {
+  #checkTask(core: FarmView, task: TaskRecord): void {
     const { id, state, epoch, result } = task;
     const known = this.#tasks.get(id);
     if (known && (known.state !== state || known.epoch !== epoch))

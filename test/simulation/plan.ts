@@ -106,7 +106,7 @@ export function planOf(seed: number, choice: PlanChoice = {}): Plan {
   const isGentle = choice.gentle ?? random.chance(0.25);
   const maxReplicas = choice.maxReplicas ?? 3;
   const replicas = random.pick([1, 1, 2, 2, 3]);
-  const store = random.chance(0.03) ? 'sqlite' : 'memory';
+  const store = random.chance(0.01) ? 'sqlite' : 'memory';
   const lease = random.pick([
     { heartbeatSeconds: 5, leaseSeconds: 20 },
     { heartbeatSeconds: 2, leaseSeconds: 10 },

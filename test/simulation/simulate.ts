@@ -1,6 +1,7 @@
 /** One schedule: a farm through a time of trouble and a time of rest, and the verdict. */
 import { startChaos } from './chaos.ts';
 import { type Bug, Farm } from './farm.ts';
+import { memoryData, sqliteData } from './farm-data.ts';
 import { Operators } from './operators.ts';
 import { INVARIANTS } from './oracle.ts';
 import { type Plan, type PlanChoice, planOf } from './plan.ts';
@@ -42,7 +43,9 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   const world = new World(seed, trace);
   enter(world);
   try {
-    const farm = new Farm(world, plan, bug);
+    const data = plan.store === 'sqlite' ? sqliteData() : memoryData();
+    using _ = { [Symbol.dispose]: () => data.close() };
+    const farm = new Farm(world, plan, bug, data);
     const operators = new Operators(farm);
     await farm.start();
     operators.start();
@@ -65,7 +68,7 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
     await world.run(() => isDone, maxSteps);
     if (!isDone && world.violations.length === 0)
       world.violate('a schedule comes to its end', `${world.steps} steps`);
-    if (world.violations.length === 0) farm.oracle.checkEnd(farm.core, operators.acknowledged);
+    if (world.violations.length === 0) farm.oracle.checkEnd(farm.data.view, operators.acknowledged);
     for (const { running } of [...farm.replicas, ...farm.agents]) running?.process.kill('the end');
     return {
       seed,
@@ -84,7 +87,8 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
 
 /** All is well: new jobs are taken at once, everything ends, and memory follows the store. */
 function rest(farm: Farm, operators: Operators, done: () => void): void {
-  const { world, core } = farm;
+  const { world } = farm;
+  const { view: core } = farm.data;
   const random = world.random('probes');
   for (let i = 0; i < PROBES; i += 1) {
     operators.open += 1;

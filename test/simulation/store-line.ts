@@ -29,7 +29,7 @@ function operationsOf(core: object): string[] {
 }
 
 /** A store of one control plane over data that it may share with others. */
-export function storeOver(core: Pick<MemoryStore, 'stats'>, line: StoreLine): Store {
+export function storeOver(core: Pick<MemoryStore, 'stats'> | Pick<Store, 'stats'>, line: StoreLine): Store {
   const store: Record<string, unknown> = {
     shared: line.shared,
     stats: () => core.stats(),

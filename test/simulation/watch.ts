@@ -21,7 +21,8 @@ class Since {
 
 /** Looks every second from now on; `isResting`: all is healed and everybody has had time to notice. */
 export function startWatch(farm: Farm, isResting: () => boolean): void {
-  const { world, core, oracle } = farm;
+  const { world, oracle } = farm;
+  const { view: core } = farm.data;
   const [starving, due] = [new Since(), new Since()];
   const look = (): void => {
     oracle.lookAtRenders(farm.isHealed);
@@ -47,7 +48,8 @@ export function startWatch(farm: Farm, isResting: () => boolean): void {
 }
 
 /** Queued tasks that a node with a free slot may take. */
-function neglected({ core, agents, plan }: Farm): string[] {
+function neglected({ data, agents, plan }: Farm): string[] {
+  const { view: core } = data;
   const available: NodeFacts[] = [];
   const free: NodeFacts[] = [];
   for (const { id, running } of agents) {
