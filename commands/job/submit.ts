@@ -117,6 +117,7 @@ In a CSV file the first line names the inputs and each further line is a job; an
         ifNoNode: flags.anyway ? 'queue' : 'refuse',
       },
       onUpload: (path) => this.note(`uploaded ${path}`),
+      onAddress: (input, address) => this.note(`${input}: the control plane fetches ${address}`),
       onWarning: (warning) => {
         warnings.push(warning);
         this.note(`warning: ${warning}`);

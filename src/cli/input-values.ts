@@ -22,13 +22,15 @@ export interface InputContext {
   readonly definitions: Readonly<Record<string, InputDefinition>>;
   /** Makes a file available to the farm. */
   readonly upload: (path: string) => Promise<AssetRef>;
+  /** Told of each file that the farm is to fetch itself. */
+  readonly onAddress?: ((input: string, address: string) => void) | undefined;
 }
 
 const FILE_TYPES = new Set(['image', 'audio', 'video', 'font']);
 
 /**
  * Converts values by the types of the template's manifest. `@path` is a file: uploaded for image, audio, video and font
- * inputs, read as UTF-8 for text; `@@…` is a text that starts with one `@`. INPUT_INVALID names the input, the value and
+ * inputs (which also take an address, that the control plane fetches), read as UTF-8 for text; `@@…` is a text that starts with one `@`. INPUT_INVALID names the input, the value and
  * the place. Limits (length, range, options) are the control plane's to check: they are the same for every client.
  */
 export async function readInputs(written: WrittenInputs, context: InputContext): Promise<InputValues> {
@@ -55,10 +57,14 @@ async function readValue(
     });
   const { type } = definition;
   if (FILE_TYPES.has(type)) {
+    if (typeof value === 'string' && /^https?:\/\//i.test(value)) {
+      context.onAddress?.(name, value);
+      return value;
+    }
     if (typeof value !== 'string' || !/^@[^@]/.test(value)) {
       throw refuse(
         `${show(value)} is not a file`,
-        `${name} takes ${article(type)} file: write ${name}=@PATH`,
+        `${name} takes ${article(type)} file: write ${name}=@PATH, or ${name}=https://…`,
       );
     }
     return context.upload(await existingFile(value.slice(1), written, refuse));

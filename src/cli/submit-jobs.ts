@@ -3,6 +3,7 @@ import type { Manifest } from '../bundle/manifest.ts';
 import type { Api, JobInput } from '../client/api.ts';
 import { uploadFile } from '../client/files.ts';
 import { FlatrenderError } from '../lib/errors.ts';
+import { withoutSecrets } from '../lib/public-address.ts';
 import type { AssetRef, JobView } from '../protocol/jobs.ts';
 import { readInputs, type WrittenInputs } from './input-values.ts';
 import { readInputsFile } from './inputs-file.ts';
@@ -21,6 +22,8 @@ export interface SubmitOptions {
   readonly job: Omit<JobInput, 'template' | 'version' | 'inputs'>;
   readonly signal: AbortSignal;
   readonly onUpload?: (path: string, sizeBytes: number) => void;
+  /** The control plane is going to fetch this input's file; told once for each address, without what may be secret in it. */
+  readonly onAddress?: (input: string, address: string) => void;
   /** The jobs are taken, and the control plane has something to say. */
   readonly onWarning?: (warning: string) => void;
 }
@@ -40,6 +43,7 @@ export async function submitJobs(api: Api, options: SubmitOptions): Promise<read
     template: `${view.name}@${view.version}`,
     definitions: (view.manifest as Partial<Manifest> | undefined)?.inputs ?? {},
     upload: uploadOnce(api, options),
+    onAddress: addressOnce(options),
   };
   const common = await readInputs({ values: set, place: '--set', directory: '.' }, context);
   const jobs: JobInput[] = [];
@@ -90,6 +94,16 @@ export function parseSet(pairs: readonly string[]): Record<string, string> {
     values[key] = pair.slice(equals + 1);
   }
   return values;
+}
+
+function addressOnce({ onAddress }: SubmitOptions): (input: string, address: string) => void {
+  const told = new Set<string>();
+  return (input, address) => {
+    const url = URL.parse(address);
+    if (url === null || told.has(address)) return;
+    told.add(address);
+    onAddress?.(input, withoutSecrets(url));
+  };
 }
 
 function uploadOnce(api: Api, { signal, onUpload }: SubmitOptions): (path: string) => Promise<AssetRef> {

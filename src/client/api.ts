@@ -132,6 +132,8 @@ export interface AuditQuery {
   readonly limit: number;
 }
 
+const SUBMIT_MS = 120_000;
+
 /** The API of one control plane. The target's signal ends every call. */
 export function createApi(target: HttpTarget): Api {
   const call = <T>(
@@ -153,6 +155,8 @@ export function createApi(target: HttpTarget): Api {
           body: Array.isArray(jobs) ? { jobs } : jobs,
           headers: { 'idempotency-key': idempotencyKey ?? randomUUID() },
           idempotent: true,
+          // Files that inputs name by address are fetched before the answer; asked again, what is there is there.
+          timeoutMs: SUBMIT_MS,
         },
       );
     },

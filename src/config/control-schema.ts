@@ -112,6 +112,12 @@ const Limits = z.strictObject({
   logBytesPerAttempt: count(MiB, 1024, 1024 * MiB),
   previewBytes: count(64 * MiB, MiB, 4 * GiB),
   eventClients: count(500, 1, 100_000),
+  // 0: no limit. An agent with eight tasks makes some 20 requests a second and sends at most 6 MiB; a token is often shared
+  // by several machines.
+  nodeRequestsPerSecond: count(200, 0, 1_000_000),
+  nodeBytesPerSecond: count(16 * MiB, 0, 16 * GiB),
+  tokenRequestsPerSecond: count(500, 0, 1_000_000),
+  refusedPerSecond: count(10, 0, 1_000_000),
 });
 
 const allowHosts = z

@@ -21,6 +21,7 @@ import type { NodeAuth } from './node-auth.ts';
 import type { NodeSync } from './node-sync.ts';
 import type { ObjectsWatch } from './objects-watch.ts';
 import type { Previews } from './previews.ts';
+import type { RateLimits } from './rate-limits.ts';
 import type { RecentObjects } from './recent-objects.ts';
 import type { Registry } from './registry.ts';
 import type { Replicas } from './replicas.ts';
@@ -56,6 +57,7 @@ export interface Control {
   /** This control plane among the others of the farm. */
   readonly replicas: Replicas;
   readonly nodeSync: NodeSync;
+  readonly rateLimits: RateLimits;
   readonly objectsWatch: ObjectsWatch;
   readonly metrics: Metrics;
   readonly hookFiles: HookFiles;

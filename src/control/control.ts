@@ -35,6 +35,7 @@ import { type FarmObjects, openObjects } from './open-objects.ts';
 import { waitForStore } from './open-store.ts';
 import { outsideParts } from './outside.ts';
 import { Previews } from './previews.ts';
+import { RateLimits } from './rate-limits.ts';
 import { Registry } from './registry.ts';
 import { Replicas } from './replicas.ts';
 import { createServer } from './server.ts';
@@ -248,6 +249,7 @@ export function assemble(parts: ControlParts): Control {
     nodeAuth: new NodeAuth({ store, registry, clock, logger, farmSecret }),
     enrolment,
     replicas,
+    rateLimits: new RateLimits({ limits: config.limits, clock, metrics }),
     objectsWatch: new ObjectsWatch({ objects, clock, logger }),
     nodeSync: new NodeSync({ store, registry, enrolment, clock, onRemoved }),
     metrics,

@@ -70,7 +70,7 @@ export function sendError(
     ...(status === 401 ? { serverTime: new Date(context.clock.now()).toISOString() } : {}),
   };
   if (code === 'TOKEN_MISSING' || code === 'TOKEN_INVALID') reply.header('www-authenticate', 'Bearer');
-  if (code === 'RATE_LIMITED' || code === 'UNAVAILABLE') reply.header('retry-after', '1');
+  if (code === 'RATE_LIMITED' || code === 'UNAVAILABLE') reply.header('retry-after', waitSeconds(error));
   // The next request may find another control plane of the farm that reaches the database.
   if (code === 'UNAVAILABLE' && context.replicas.outage !== null) reply.header('connection', 'close');
   // A body that nobody is going to read must not keep the connection busy.
@@ -80,6 +80,11 @@ export function sendError(
     .code(status)
     .type('application/json; charset=utf-8')
     .send(JSON.stringify({ error: body }));
+}
+
+function waitSeconds({ details }: FlatrenderError): number {
+  const waitMs = Number(details?.retryAfterMs ?? 0);
+  return Math.max(1, Math.ceil(waitMs / 1000));
 }
 
 function announcesBody({ headers }: FastifyRequest): boolean {

@@ -4,6 +4,7 @@ import { request as http, type IncomingMessage } from 'node:http';
 import { request as https } from 'node:https';
 import { FlatrenderError } from '../lib/errors.ts';
 import {
+  hostOf,
   type OutsidePolicy,
   type OutsideRule,
   type Resolve,
@@ -125,7 +126,7 @@ async function* bytesOf(
 
 function refused(url: URL, why: string, rule: OutsideRule): FlatrenderError {
   return new FlatrenderError('REQUEST_INVALID', `${withoutSecrets(url)}: ${why}`, {
-    details: { rule, host: url.host },
+    details: { rule, host: hostOf(url) },
   });
 }
 

@@ -3,6 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Histogram, Registry as PromRegistry } from 'prom-client';
 import { ERROR_CODES } from '../lib/errors.ts';
 import { addGauges, type GaugeSources } from './gauges.ts';
+import type { RateLimited } from './rate-limits.ts';
 
 /** What a finished render is counted under. */
 export interface RenderKind {
@@ -91,6 +92,11 @@ export class Metrics {
     'Connections from outside of gateway.allow',
     [],
   );
+  readonly #limited = this.#counter(
+    'flatrender_rate_limited_total',
+    'Requests refused because a node, a token or an address with wrong credentials asked for too much',
+    ['who'],
+  );
   /** Children by label: resolving labels for every request costs more than counting. */
   readonly #httpChildren = new Map<string, Histogram.Internal<'route' | 'status'>>();
   readonly #storeChildren = new Map<string, Histogram.Internal<'operation'>>();
@@ -122,6 +128,11 @@ export class Metrics {
   /** A connection that gateway.allow does not let in. */
   refused(): void {
     this.#refused.inc();
+  }
+
+  /** A caller asked for more than limits.… allow. */
+  rateLimited(who: RateLimited): void {
+    this.#limited.inc({ who });
   }
 
   waited(kind: RenderKind, ms: number): void {

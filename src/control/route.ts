@@ -124,7 +124,7 @@ export class Routes {
   }
 
   #authOf(auth: (typeof ROUTES)[RouteName]['auth'], name: RouteName) {
-    const { nodeAuth, clientAuth, enrolment, nodeSync } = this.#control;
+    const { nodeAuth, clientAuth, enrolment, nodeSync, rateLimits } = this.#control;
     if (auth === 'none' || auth === 'url') return {};
     if (auth === 'hook') {
       return {
@@ -137,6 +137,7 @@ export class Routes {
             header: headers['x-hook-token'],
             query: (request.query as { token?: unknown }).token,
           });
+          rateLimits.token(`hook ${name}`, `hook ${name}`);
         },
       };
     }
@@ -156,6 +157,7 @@ export class Routes {
               auth === 'invitation'
                 ? enrolment.verify(signed, headers)
                 : nodeAuth.verify(signed, headers, isAlive);
+            rateLimits.node(request.nodeCaller.entry.id);
           };
           try {
             verify();
@@ -180,6 +182,7 @@ export class Routes {
         // Node keeps the first one and drops the others without a word; a proxy may look at the last.
         refuseRepeated(request.raw.rawHeaders, 'authorization');
         request.tokenRecord = await clientAuth.verify(request.raw.headers.authorization, auth);
+        rateLimits.token(request.tokenRecord.id, request.tokenRecord.name);
       },
     };
   }

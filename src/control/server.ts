@@ -69,7 +69,9 @@ export async function createServer(
   app.setValidatorCompiler(({ schema, httpPart }) => validator(schema as unknown as z.ZodType, httpPart));
   // Answers are made by this program: they are documented by their schemas, not checked against them.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
-  app.setErrorHandler((error, request, reply) => sendError(control, error, request, reply));
+  app.setErrorHandler((error, request, reply) =>
+    sendError(control, control.rateLimits.refused(error, request.ip), request, reply),
+  );
   app.setNotFoundHandler((request, reply) => {
     const { error, allow } = noSuchRoute(request.method, request.url);
     if (allow) reply.header('allow', allow);
@@ -152,6 +154,7 @@ function addParsers(app: FastifyInstance, control: Control): void {
   const { jsonDepth } = control.config.limits;
   const check = (request: FastifyRequest, body: Buffer): void => {
     request.rawBody = body;
+    if (request.nodeCaller) control.rateLimits.nodeBytes(request.nodeCaller.entry.id, body.length);
     if (request.nodeCaller && !digestMatches(body, request.raw.headers)) {
       throw new FlatrenderError(
         'DIGEST_MISMATCH',

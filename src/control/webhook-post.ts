@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { request as http, type IncomingMessage } from 'node:http';
 import { request as https } from 'node:https';
 import { FlatrenderError } from '../lib/errors.ts';
-import { type OutsidePolicy, resolveOutside } from '../lib/public-address.ts';
+import { hostOf, type OutsidePolicy, resolveOutside } from '../lib/public-address.ts';
 
 export interface PostRequest {
   readonly url: string;
@@ -48,7 +48,7 @@ async function postOnce(
   const target = new URL(url);
   const found = await resolveOutside(target, policy, signal);
   if ('refused' in found) {
-    const { host } = target;
+    const host = hostOf(target);
     throw new FlatrenderError('REQUEST_INVALID', found.refused, {
       hint:
         found.rule === 'private'

@@ -145,8 +145,8 @@ function withoutZone(address: string): string {
   return address.replace(/%.*$/, '');
 }
 
-/** Host of a URL as it is compared: no brackets, no trailing dot. */
-function hostOf(url: URL): string {
+/** Host of a URL as `allowHosts` names it: no brackets, no port, no trailing dot. */
+export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
 }
 

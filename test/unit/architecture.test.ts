@@ -53,7 +53,6 @@ const rules: Rules = {
   homes: {
     'node:child_process': ['src/lib/exec.ts'],
     'node:sqlite': ['src/store/sqlite/'],
-    '@fastify/rate-limit': ['src/control/'],
     '@fastify/swagger': ['src/control/'],
     '@opentelemetry/api': ['src/lib/tracing.ts'],
     '@opentelemetry/exporter-trace-otlp-http': ['src/lib/tracing.ts'],
