@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- section …] [-- --full]`: prints a table per section and stores all of it as JSON in `.bench/`. Sections:
- * queue, postgres, latency, heartbeats, overhead, after-effects, lottie, inspector, start-up. `--full` goes up to a million jobs (minutes, 3 GB of disk).
+ * queue, postgres, latency, heartbeats, overhead, after-effects, lottie, inspector, objects, start-up. `--full` goes up to a million jobs (minutes, 3 GB of disk).
  * Figures move with the machine: compare ratios and CPU per operation, not rates of different days.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -45,6 +45,17 @@ const SECTIONS: Record<string, (full: boolean) => Promise<unknown>> = {
   inspector: async (full) => {
     const { benchInspector } = await import('./inspector.ts');
     const figures = await benchInspector(full ? 200 : 20, full ? 11 : 21);
+    for (const row of figures) show(row);
+    return figures;
+  },
+  objects: async (full) => {
+    const { radosgwMissing } = await import('../helpers/radosgw.ts');
+    if (radosgwMissing !== undefined) {
+      show({ skipped: radosgwMissing });
+      return [];
+    }
+    const { benchObjects } = await import('./objects.ts');
+    const figures = await benchObjects(full ? 256 : 96, full ? 9 : 5);
     for (const row of figures) show(row);
     return figures;
   },
