@@ -19,6 +19,7 @@ const tasks = {
   'build:windows': { build: false, run: ['bin/build-windows.ts'] },
   release: { build: true, run: ['bin/release.ts'] },
   bench: { build: true, run: ['test/bench/run.ts'] },
+  simulate: { build: false, run: ['test/simulation/run.ts'] },
   faults: { build: true, run: ['test/faults/run.ts'] },
   docs: { build: false, run: ['bin/docs.ts'] },
 };

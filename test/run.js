@@ -14,7 +14,7 @@ const options = args.filter((arg) => arg.startsWith('-'));
 const named = args.filter((arg) => !arg.startsWith('-'));
 const kinds = quick
   ? ['unit', 'conformance']
-  : ['unit', 'conformance', 'integration', 'e2e', 'system', 'faults'];
+  : ['unit', 'conformance', 'integration', 'e2e', 'system', 'simulation', 'faults'];
 const files =
   named.length > 0
     ? named
