@@ -14,7 +14,8 @@ import {
   writeBackup,
 } from '../store/dump-file.ts';
 import { loadSqlite } from '../store/sqlite/dump.ts';
-import { openStore } from './open-store.ts';
+import { auditLocal } from './audit.ts';
+import { openStore, storePlace } from './open-store.ts';
 
 interface CopyOptions {
   /** The state directory. */
@@ -58,7 +59,7 @@ export async function restoreFarm(options: CopyOptions & { readonly path: string
   for await (const _ of check.rows) signal.throwIfAborted();
   const wanted = await check.summary;
   await load(directory, config.store, counted(readBackup(path).rows, onProgress), signal);
-  await compare(wanted.sums, options);
+  await compare(wanted.sums, options, 'control restore');
   return wanted;
 }
 
@@ -76,7 +77,7 @@ export async function migrateFarm(options: CopyOptions & { readonly to: string }
   } finally {
     await store.close();
   }
-  await compare(summer.sums, { ...options, config: { ...config, store: to } });
+  await compare(summer.sums, { ...options, config: { ...config, store: to } }, 'control migrate');
   if (existsSync(homePaths(directory).config)) setControlOption(directory, 'store', to);
   return { sums: summer.sums, rows };
 
@@ -100,16 +101,23 @@ async function load(
   await loadPostgresFarm(store, rows, signal);
 }
 
-/** Reads the copy back: every row must have arrived as it was. */
-async function compare(wanted: DumpSums, { directory, config, signal }: CopyOptions): Promise<void> {
+/** Reads the copy back: every row must have arrived as it was. Then the farm remembers who made it. */
+async function compare(
+  wanted: DumpSums,
+  { directory, config, signal, clock = systemClock }: CopyOptions,
+  action: 'control restore' | 'control migrate',
+): Promise<void> {
   const store = await openStore(directory, config);
   const summer = new DumpSummer();
+  let different: readonly string[];
   try {
     for await (const row of store.dump(signal)) summer.add(row);
+    different = sumsThatDiffer(wanted, summer.sums);
+    const subject = storePlace(config.store);
+    if (different.length === 0) await auditLocal(store, { at: clock.now(), action, subject, details: {} });
   } finally {
     await store.close();
   }
-  const different = sumsThatDiffer(wanted, summer.sums);
   if (different.length === 0) return;
   throw new FlatrenderError('STORE_FAILED', `the copy is not what it was made of: ${different.join(', ')}`, {
     hint: 'the farm still uses the database it used before; please report this',
