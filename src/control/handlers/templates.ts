@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Manifest } from '../../bundle/manifest.ts';
 import { readBundleManifest } from '../../bundle/read-manifest.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
-import { objectKeys } from '../../objects/object-store.ts';
+import { type ObjectInfo, objectKeys } from '../../objects/object-store.ts';
 import { Name, Version } from '../../protocol/names.ts';
 import {
   ObjectUploadAnswer,
@@ -108,13 +108,22 @@ function uploadRoutes(routes: Routes, control: Control): void {
       const canParts = query.parts === '1';
       // Who sends parts is told while it is still being read; it asks again.
       if (there?.sizeBytes === sizeBytes && !(canParts && objects.multipart && there.sha256 === null)) {
-        if (await control.verified.has(there, sha256)) return already;
+        if (!isAging(control, there) && (await control.verified.has(there, sha256))) return already;
       }
       const baseUrl = baseUrlFor(control, request, 'client');
       const place = await uploadPlace(control, { key, sizeBytes, sha256, baseUrl, canParts });
       return place.multipart?.done ? already : place;
     },
   });
+}
+
+/**
+ * Whether an unused file may be cleaned up before long. The control plane that cleans up does not know what another one was asked
+ * for a moment ago: the file is uploaded once more, and is new again.
+ */
+function isAging({ store, clock, config }: Control, { modifiedAt }: ObjectInfo): boolean {
+  const keptMs = config.retention.unusedAssetsDays * 86_400_000;
+  return store.shared !== null && clock.now() - modifiedAt > keptMs / 2;
 }
 
 async function isLatest(control: Control, template: { name: string; version: string }): Promise<boolean> {
