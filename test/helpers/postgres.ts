@@ -26,6 +26,8 @@ interface PostgresOptions {
   readonly durable?: boolean;
   /** Lines of postgresql.conf. */
   readonly settings?: readonly string[];
+  /** A copy of that one which follows it (streaming replication) and only reads, until {@link Postgres.promote}. */
+  readonly standbyOf?: Postgres;
 }
 
 interface DatabaseOptions {
@@ -65,19 +67,23 @@ export interface Postgres extends AsyncDisposable {
   start(): Promise<void>;
   /** Ends it at once, orderly; nothing is removed. */
   stop(): Promise<void>;
+  /** A standby writes from now on. */
+  promote(): Promise<void>;
 }
 
 /** Where the server's programs are; null: not installed. */
 function findPrograms(): string | null {
   const debian = '/usr/lib/postgresql';
   const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
+  // On PATH last: there may be links to some of the programs.
   const places = [
-    ...(process.env.PATH ?? '').split(delimiter).filter((path) => path !== ''),
     ...versions.map((version) => join(debian, version, 'bin')),
+    ...(process.env.PATH ?? '').split(delimiter).filter((path) => path !== ''),
   ];
   return (
-    places.find((place) => ['initdb', 'pg_ctl', 'postgres'].every((name) => existsSync(join(place, name)))) ??
-    null
+    places.find((place) =>
+      ['initdb', 'pg_ctl', 'postgres', 'pg_basebackup'].every((name) => existsSync(join(place, name))),
+    ) ?? null
   );
 }
 
@@ -97,7 +103,8 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   chmodSync(directory, 0o700);
   if (as) chownSync(directory, as.uid, as.gid);
   const guard = guardOf(directory, as);
-  const cluster = new Cluster(programs, directory, as, guard);
+  const password = options.standbyOf?.password ?? randomBytes(9).toString('hex');
+  const cluster = new Cluster(programs, directory, as, guard, password);
   try {
     await cluster.create(options);
     await cluster.start();
@@ -155,7 +162,7 @@ function guardOf(directory: string, as: Account | null): ChildProcess {
 
 class Cluster implements Postgres {
   readonly user = 'farmer';
-  readonly password = randomBytes(9).toString('hex');
+  readonly password: string;
   port = 0;
   readonly #programs: string;
   readonly #directory: string;
@@ -164,7 +171,14 @@ class Cluster implements Postgres {
   readonly #guard: ChildProcess;
   #databases = 0;
 
-  constructor(programs: string, directory: string, as: Account | null, guard: ChildProcess) {
+  constructor(
+    programs: string,
+    directory: string,
+    as: Account | null,
+    guard: ChildProcess,
+    password: string,
+  ) {
+    this.password = password;
     this.#programs = programs;
     this.#directory = directory;
     this.#data = join(directory, 'data');
@@ -180,15 +194,9 @@ class Cluster implements Postgres {
     return Number.parseInt(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8'), 10);
   }
 
-  async create({ durable = false, settings = [] }: PostgresOptions): Promise<void> {
-    const passwordFile = join(this.#directory, 'password');
-    appendFileSync(passwordFile, this.password);
-    if (this.#as) chownSync(passwordFile, this.#as.uid, this.#as.gid);
-    await this.#run('initdb', [
-      ...['--pgdata', this.#data, '--username', this.user, '--pwfile', passwordFile],
-      ...['--auth-local=trust', '--auth-host=scram-sha-256', '--encoding=UTF8', '--locale=C'],
-      ...['--no-sync', '--no-instructions'],
-    ]);
+  async create({ durable = false, settings = [], standbyOf }: PostgresOptions): Promise<void> {
+    if (standbyOf) await this.#copy(standbyOf);
+    else await this.#init();
     // A killed process loses nothing without these either; only a machine that crashes does.
     const fast = ['fsync = off', 'full_page_writes = off'];
     appendFileSync(
@@ -206,6 +214,28 @@ class Cluster implements Postgres {
         '',
       ].join('\n'),
     );
+  }
+
+  async #init(): Promise<void> {
+    const passwordFile = join(this.#directory, 'password');
+    appendFileSync(passwordFile, this.password);
+    if (this.#as) chownSync(passwordFile, this.#as.uid, this.#as.gid);
+    await this.#run('initdb', [
+      ...['--pgdata', this.#data, '--username', this.user, '--pwfile', passwordFile],
+      ...['--auth-local=trust', '--auth-host=scram-sha-256', '--encoding=UTF8', '--locale=C'],
+      ...['--no-sync', '--no-instructions'],
+    ]);
+  }
+
+  async #copy({ socketDirectory, port }: Postgres): Promise<void> {
+    await this.#run('pg_basebackup', [
+      ...['--pgdata', this.#data, '--host', socketDirectory, '--port', String(port), '--username', this.user],
+      ...['--write-recovery-conf', '--wal-method=stream', '--checkpoint=fast', '--no-sync'],
+    ]);
+  }
+
+  async promote(): Promise<void> {
+    await this.query('select pg_promote()');
   }
 
   url(database: string, { user = this.user, password = this.password } = {}): string {
