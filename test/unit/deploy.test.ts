@@ -130,7 +130,7 @@ test('nothing of this machine, of git or of a node gets into an image', () => {
   }
 });
 
-const Variables = z.record(z.string().regex(/^[A-Z_]+$/), z.union([z.string(), z.number()]));
+const Variables = z.record(z.string().regex(/^[A-Z][A-Z0-9_]+$/), z.union([z.string(), z.number()]));
 const Time = z.string().regex(/^(\d+[smh]|\$\{\w+:-\d+[smh]\})$/);
 // The parts of the Compose specification that these files use; a key that is written wrongly is not among them.
 const Service = z.strictObject({
@@ -148,7 +148,7 @@ const Service = z.strictObject({
     .optional(),
   env_file: z.array(z.string()).optional(),
   environment: Variables.optional(),
-  ports: z.array(z.string().regex(/^(127\.0\.0\.1:)?\$\{\w+:-\d+\}:\d+$/)).optional(),
+  ports: z.array(z.string().regex(/^(127\.0\.0\.1:|\$\{S3_ADDRESS:-127\.0\.0\.1\}:)?\$\{\w+:-\d+\}:\d+$/)).optional(),
   volumes: z.array(z.string()).optional(),
   tmpfs: z.array(z.string()).optional(),
   read_only: z.literal(true).optional(),
