@@ -98,6 +98,7 @@ export class Load implements AsyncDisposable {
         } catch (error) {
           last = error;
         }
+        this.#refuseTheDead();
         await delay(10);
       }
       throw new Error(`no ${what} within ${PATIENCE_MS / 1000} s of the fault`, { cause: last });
@@ -128,6 +129,15 @@ export class Load implements AsyncDisposable {
     }
     throw new Error(
       `${node} rendered nothing within ${PATIENCE_MS / 1000} s of the fault: ${JSON.stringify(last)}`,
+    );
+  }
+
+  /** Nobody starts a control plane that ended by itself: its last words are the error. */
+  #refuseTheDead(): void {
+    const { replicas } = this.#farm;
+    if (replicas.some((replica) => replica.isRunning)) return;
+    throw new Error(
+      `it ended by itself:\n${replicas.map((replica) => replica.log().slice(-4000)).join('\n')}`,
     );
   }
 

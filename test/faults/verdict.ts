@@ -21,7 +21,8 @@ export interface Verdict {
 }
 
 const OPEN = 'scheduled,queued,running';
-const DRAIN_MS = 90_000;
+// Longer than a lease, and the one that a control plane waits after an outage: a claim whose answer was lost comes back then.
+const DRAIN_MS = 150_000;
 const AT_ONCE = 8;
 
 /** Ends the load, waits until the farm has nothing left to do, and looks at everything. */
@@ -96,9 +97,18 @@ async function drain(farm: FaultFarm, ms: number): Promise<string[]> {
   for (;;) {
     const { jobs } = await get<{ jobs: JobView[] }>(farm, `/v1/jobs?state=${OPEN}&limit=1000`);
     if (jobs.length === 0) return [];
-    if (performance.now() > giveUpAt) return jobs.map(({ id, state, name }) => `${name} ${id}: ${state}`);
+    if (performance.now() > giveUpAt) return await Promise.all(jobs.map(({ id }) => describe(farm, id)));
     await delay(100);
   }
+}
+
+/** Where a job stands that should be over. */
+async function describe(farm: FaultFarm, id: string): Promise<string> {
+  const { name, state, tasks = [] } = await get<JobView>(farm, `/v1/jobs/${id}`);
+  const told = tasks.map(({ state, epoch, node, losses, waiting, attempts = [] }) =>
+    JSON.stringify({ state, epoch, node, losses, waiting, attempts }),
+  );
+  return `${name} ${id}: ${state} ${told.join(' ')}`;
 }
 
 async function listJobs(farm: FaultFarm): Promise<Map<string, JobView>> {
