@@ -142,3 +142,54 @@ test('a state directory that cannot be made is the user’s to change, not a bug
       hint: /FLATRENDER_HOME/,
     });
   }));
+
+test('an S3 server needs an address and keys, which may come from the environment or from files', () => {
+  const yaml = 'objects:\n  type: s3\n  endpoint: http://10.66.0.1:9000/\n';
+  const secret = { FLATRENDER_S3_ACCESS_KEY: '0123', FLATRENDER_S3_SECRET_KEY: 'a=b' };
+  withHome(yaml, (directory) => {
+    const { objects } = loadControlConfig({ directory, env: secret });
+    // Digits stay text, and the slash at the end is none of the signed path.
+    assert.deepEqual(
+      [objects.endpoint, objects.accessKey, objects.secretKey],
+      ['http://10.66.0.1:9000', '0123', 'a=b'],
+    );
+    assert.throws(
+      () => loadControlConfig({ directory, env: {} }),
+      /objects\.accessKey: objects\.type: s3 needs it/,
+    );
+    const env = { ...secret, FLATRENDER_S3_SECRET_KEY: '', FLATRENDER_S3_SECRET_KEY_FILE: '/no/such' };
+    assert.throws(
+      () => loadControlConfig({ directory, env }),
+      /SECRET_KEY_FILE: cannot read \/no\/such \(ENOENT\)/,
+    );
+    const container = { FLATRENDER_OBJECTS_TYPE: 'fs', FLATRENDER_OBJECTS_PRESIGN_ENDPOINT: '' };
+    assert.equal(loadControlConfig({ directory, env: container }).objects.type, 'fs');
+  });
+  for (const endpoint of [
+    'http://s3:9000/files',
+    's3:9000',
+    'http://me:secret@s3',
+    'http://s3/?a=b',
+    'ftp://s3',
+  ]) {
+    withHome(`objects:\n  type: s3\n  endpoint: ${endpoint}\n`, (directory) => {
+      assert.throws(
+        () => loadControlConfig({ directory, env: secret }),
+        /flatrender\.yaml:3: objects\.endpoint: /,
+      );
+    });
+  }
+  for (const [name, value] of Object.entries({
+    bucket: 'Films',
+    partBytes: 1024,
+    pathStyle: 'yes',
+    region: '""',
+  })) {
+    withHome(`objects:\n  ${name}: ${value}\n`, (directory) => {
+      assert.throws(
+        () => loadControlConfig({ directory, env: {} }),
+        new RegExp(`yaml:2: objects\\.${name}: `),
+      );
+    });
+  }
+});
