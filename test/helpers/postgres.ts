@@ -26,6 +26,8 @@ interface PostgresOptions {
   readonly durable?: boolean;
   /** Lines of postgresql.conf. */
   readonly settings?: readonly string[];
+  /** PEM; the server then takes encrypted connections, too. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   /** A copy of that one which follows it (streaming replication) and only reads, until {@link Postgres.promote}. */
   readonly standbyOf?: Postgres;
 }
@@ -194,9 +196,16 @@ class Cluster implements Postgres {
     return Number.parseInt(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8'), 10);
   }
 
-  async create({ durable = false, settings = [], standbyOf }: PostgresOptions): Promise<void> {
+  async create({ durable = false, settings = [], tls, standbyOf }: PostgresOptions): Promise<void> {
     if (standbyOf) await this.#copy(standbyOf);
     else await this.#init();
+    for (const [name, text] of tls
+      ? [['server.crt', tls.cert] as const, ['server.key', tls.key] as const]
+      : []) {
+      const file = join(this.#data, name);
+      writeFileSync(file, text, { mode: 0o600 });
+      if (this.#as) chownSync(file, this.#as.uid, this.#as.gid);
+    }
     // A killed process loses nothing without these either; only a machine that crashes does.
     const fast = ['fsync = off', 'full_page_writes = off'];
     appendFileSync(
@@ -210,6 +219,7 @@ class Cluster implements Postgres {
         // Nothing but the test's own work.
         'autovacuum_naptime = 10s',
         ...(durable ? [] : fast),
+        ...(tls ? ['ssl = on'] : []),
         ...settings,
         '',
       ].join('\n'),

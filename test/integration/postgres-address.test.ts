@@ -8,6 +8,7 @@ import { after, before, suite, test } from 'node:test';
 import { FlatrenderError } from '../../src/lib/errors.ts';
 import { parseAddress } from '../../src/store/postgres/address.ts';
 import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts';
+import { localCertificate } from '../helpers/certificate.ts';
 import { ListenerLog } from '../helpers/listener-log.ts';
 import { noPostgres, type Postgres, startPostgres } from '../helpers/postgres.ts';
 
@@ -147,6 +148,36 @@ suite('PostgreSQL servers', { skip: noPostgres, concurrency: 1 }, () => {
     assert.deepEqual(await bySocket.listNodes(), []);
     await bySocket.close();
     assert.equal(readFileSync(file, 'utf8').trim(), cluster.password);
+  });
+
+  test('a line may be encrypted, with or without looking at the certificate', async () => {
+    const certificate = localCertificate();
+    await using secured = await startPostgres({ tls: certificate });
+    await secured.allowOnly('hostssl all all 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 reject');
+    const { url, name } = await secured.createDatabase();
+    const file = (text: string, label: string): string => {
+      const path = join(directory, `${label}.pem`);
+      writeFileSync(path, text);
+      return encodeURIComponent(path);
+    };
+    const plain = await failure(url);
+    assert.match(plain.text, /only takes encrypted connections.*sslmode=require/);
+    const own = file(certificate.cert, 'own');
+    for (const query of ['sslmode=require', `sslrootcert=${own}`, `sslmode=verify-ca&sslrootcert=${own}`]) {
+      const store = await openPostgresStore({ url: `${url}?${query}` });
+      const rows = await secured.query(
+        "select bool_and(ssl) as all_ssl from pg_stat_ssl join pg_stat_activity using (pid) where application_name = 'flatrender'",
+        name,
+      );
+      assert.equal(rows[0]?.all_ssl, true, query);
+      await store.close();
+    }
+    const foreign = file(localCertificate().cert, 'foreign');
+    for (const query of ['sslmode=verify-full', `sslrootcert=${foreign}`]) {
+      const refused = await failure(`${url}?${query}`);
+      assert.equal(refused.code, 'CONFIG_INVALID', refused.text);
+      assert.match(refused.text, /certificate of the database .* is not accepted.*sslrootcert=/, query);
+    }
   });
 
   test('of several servers the one that writes is taken, and the other one after a fail-over', async () => {
