@@ -20,7 +20,12 @@ const SECTIONS: Record<string, (full: boolean) => Promise<unknown>> = {
   },
   postgres: async (full) => {
     const { benchPostgres } = await import('./postgres.ts');
-    return benchPostgres(full ? [1_000, 50_000, 1_000_000] : [1_000, 50_000], full ? 5000 : 2000, show);
+    const { benchReplicaLatency } = await import('./postgres-latency.ts');
+    const sizes = full ? [1_000, 50_000, 1_000_000] : [1_000, 50_000];
+    const pairs = await benchPostgres(sizes, full ? 5000 : 2000, show);
+    const latency = await benchReplicaLatency(full ? 1000 : 300);
+    if (latency !== null) show(latency);
+    return { pairs, latency };
   },
   latency: async (full) => {
     const { benchLatency } = await import('./latency.ts');
