@@ -21,7 +21,7 @@ const STORE_OPERATIONS = [
   'appendLog',
 ] as const satisfies readonly (keyof Store)[];
 
-const OBJECT_OPERATIONS = ['put', 'get', 'head', 'remove', 'presignGet', 'presignPut'] as const;
+const OBJECT_OPERATIONS = ['put', 'get', 'head', 'remove', 'removeAll', 'presignGet', 'presignPut'] as const;
 
 /** The store, with its time and its failures counted. */
 export function observeStore(store: Store, metrics: Metrics): Store {

@@ -1,4 +1,5 @@
 /** The S3 server as the store calls it: the client, its errors in words, and what may pass tried again. */
+import { PassThrough, type Readable } from 'node:stream';
 import { Client } from 'minio';
 import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
@@ -9,6 +10,7 @@ import { createS3Transport } from './s3-transport.ts';
 
 // A call that failed because a connection was cut or the server was busy. With the pauses some seconds in all.
 const TRIES = 4;
+const STREAM_BYTES = 1024 * 1024;
 
 export interface S3ObjectStoreOptions {
   /** Scheme, host and port that the control plane itself uses. */
@@ -71,6 +73,14 @@ export class S3Server {
 
   close(): void {
     this.#close();
+  }
+
+  /** The same bytes; when they break off, the error says so in words. */
+  inWords(answer: Readable, what: string): Readable {
+    const stream = new PassThrough({ highWaterMark: STREAM_BYTES });
+    answer.once('error', (error) => stream.destroy(s3Error(error, this.#place, what)));
+    stream.once('close', () => answer.destroy());
+    return answer.pipe(stream);
   }
 
   /** Calls the server; what may pass (a connection that was cut, a busy server) is tried again. */

@@ -92,7 +92,10 @@ class S3Objects implements S3ObjectStore {
       // The client gives the answer itself; its headers say what it is an answer to.
       const { headers } = answer as IncomingMessage;
       const whole = /\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1] ?? headers['content-length'];
-      return { info: infoOf(key, Number(whole), headers), stream: answer };
+      return {
+        info: infoOf(key, Number(whole), headers),
+        stream: this.#server.inWords(answer, `read ${key}`),
+      };
     } catch (error) {
       if (wasCode(error, 'InvalidRange')) throw await this.#noRange(key, range);
       if (wasMissing(error)) throw noSuchObject(key);

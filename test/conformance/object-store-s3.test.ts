@@ -161,7 +161,12 @@ describe('Ceph radosgw', { skip: radosgwMissing ?? false }, () => {
   test('a server that is away is no mistake: calls wait a little, then say so, and work when it is back', async (t) => {
     const store = await opened(t);
     await store.put('kept', Buffer.from('kept'));
+    await store.put('long', randomBytes(40 * 1024 * 1024));
+    const { stream } = await store.get('long');
+    await once(stream, 'readable');
     await server.kill();
+    const broken = await failureOf(buffer(stream));
+    assert.match(broken.message, /cannot read long: .* the connection was cut/);
     const error = await failureOf(store.head('kept'));
     assert.match(error.message, /cannot look at kept: .* cannot be reached: nothing listens there/);
     assert.deepEqual([error.code, error.retryable, error.details?.mistake], ['UNAVAILABLE', true, false]);
