@@ -67,6 +67,20 @@ test('the server sets the pace; an idle node does not beat more often', async ()
   assert.equal(clock.pending, 0);
 });
 
+test('a clock that is set back while a heartbeat is out does not silence the node', async () => {
+  const { clock, keeper, beats, side } = setUp();
+  keeper.start(settings);
+  const answered = Promise.withResolvers<void>();
+  side.slow = answered.promise;
+  await clock.advance(0);
+  clock.leap(-200_000);
+  side.slow = undefined;
+  answered.resolve();
+  await clock.advance(20_000);
+  assert.equal(beats.length, 5);
+  keeper.stop();
+});
+
 test('measurements are sent when they changed, else null', async () => {
   const { clock, keeper, beats } = setUp();
   keeper.start(settings);
