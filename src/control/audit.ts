@@ -53,22 +53,22 @@ export class Audit {
 
   /**
    * Writes what a request did, when it was one of an operator that changes something, or was refused. `payload`: the answer.
-   * Never throws: what was done is done, and the log says that it could not be written.
+   * null: there is nothing to wait for. Never throws: what was done is done, and the log says that it could not be written.
    */
-  async note(request: FastifyRequest, status: number, payload: unknown): Promise<void> {
+  note(request: FastifyRequest, status: number, payload: unknown): Promise<void> | null {
     const name = request.routeOptions.config?.name;
-    if (name === undefined || !OPERATORS.has(ROUTES[name].auth)) return;
+    if (name === undefined || !OPERATORS.has(ROUTES[name].auth)) return null;
     // Too many with wrong credentials are answered with 429; with right ones that is no attempt at anything.
     const isUnknown = request.tokenRecord === null && request.hook === null;
     const isRefused = status === 401 || status === 403 || (status === 429 && isUnknown);
     const isChange = ROUTES[name].method !== 'GET' || SENSITIVE.has(name);
-    if (!isRefused && !isChange) return;
+    if (!isRefused && !isChange) return null;
     const { clock } = this.#options;
     let more: Record<string, unknown> = {};
     if (status >= 400) {
       if (!this.#refused.take()) {
         this.#unwritten += 1;
-        return;
+        return null;
       }
       if (this.#unwritten > 0) more = { refusedBefore: this.#unwritten };
       this.#unwritten = 0;
@@ -82,8 +82,11 @@ export class Audit {
       from: addressOf(request),
       details: { ...detailsOf(request, payload), ...more },
     };
-    if (FREQUENT.has(name) && status < 400) this.#series.add(entry);
-    else await this.#write(entry);
+    // Nothing was done: whoever is refused need not wait.
+    if (status >= 400) void this.#write(entry);
+    else if (FREQUENT.has(name)) this.#series.add(entry);
+    else return this.#write(entry);
+    return null;
   }
 
   /** Writes what is still to be written. */

@@ -141,7 +141,9 @@ function addHooks(app: FastifyInstance, control: Control): void {
     done(null, payload);
   });
   app.addHook('onSend', (request, reply, payload, done) => {
-    void control.audit.note(request, reply.statusCode, payload).then(() => done(null, payload));
+    const noted = control.audit.note(request, reply.statusCode, payload);
+    if (noted === null) return done(null, payload);
+    void noted.then(() => done(null, payload));
   });
   app.addHook('onResponse', (request, reply, done) => {
     const name = request.routeOptions.config?.name ?? 'none';
