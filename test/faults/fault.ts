@@ -87,7 +87,12 @@ export class Strikes {
   }
 
   async report(name: string, amount: string, { store, objects }: FaultOptions): Promise<FaultReport> {
-    const verdict = await judge(this.#farm, this.#load);
+    const verdict = await judge(this.#farm, this.#load).catch((cause: unknown) => {
+      const last = this.#farm.replicas.map((replica) => replica.log().slice(-4000)).join('\n');
+      throw new Error(`the farm could not be compared with the ledger; its control planes said:\n${last}`, {
+        cause,
+      });
+    });
     for (const [what, count] of this.#load.ledger.oddities) this.notes.push(`${count} × ${what}`);
     return {
       fault: name,

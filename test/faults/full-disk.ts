@@ -97,7 +97,6 @@ async function refusal(farm: FaultFarm): Promise<string> {
     const answer = await farm.client.call('POST', '/v1/jobs', {
       template: 'quick',
       tags: ['load'],
-      name: 'no-room',
     });
     const error = answer.body?.error as { message?: string; hint?: string } | undefined;
     // SQLite may find room in its log for a while.
