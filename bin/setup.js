@@ -21,6 +21,7 @@ const tasks = {
   bench: { build: true, run: ['test/bench/run.ts'] },
   simulate: { build: false, run: ['test/simulation/run.ts'] },
   faults: { build: true, run: ['test/faults/run.ts'] },
+  fuzz: { build: false, run: ['test/fuzz/run.ts'] },
   docs: { build: false, run: ['bin/docs.ts'] },
 };
 

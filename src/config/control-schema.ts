@@ -117,7 +117,7 @@ const Limits = z.strictObject({
   nodeRequestsPerSecond: count(200, 0, 1_000_000),
   nodeBytesPerSecond: count(16 * MiB, 0, 16 * GiB),
   tokenRequestsPerSecond: count(500, 0, 1_000_000),
-  refusedPerSecond: count(10, 0, 1_000_000),
+  refusedPerSecond: count(50, 0, 1_000_000),
 });
 
 const allowHosts = z
