@@ -90,7 +90,7 @@ export class WebhookDeliverer {
     const { store, clock, logger } = this.#options;
     this.#cancelTimer();
     if (!(store.shared?.isLeader ?? true)) return;
-    let nextMs = POLL_MS;
+    let nextMs: number | null = POLL_MS;
     try {
       while (this.#active.size < PARALLEL && !this.#closing.signal.aborted) {
         const now = clock.now();
@@ -100,7 +100,9 @@ export class WebhookDeliverer {
         const { deliveries, nextAt } = await store.takeDeliveries(now, this.#hiddenUntil(now), limit, full);
         for (const delivery of deliveries) this.#start(delivery);
         if (deliveries.length > 0) continue;
-        if (nextAt !== null && nextAt > now) nextMs = Math.min(nextMs, nextAt - now);
+        if (nextAt !== null && nextAt > now) nextMs = Math.min(POLL_MS, nextAt - now);
+        // Nobody else adds anything here, and what this one adds it is told of.
+        else if (nextAt === null && store.shared === null) nextMs = null;
         break;
       }
     } catch (error) {
@@ -108,7 +110,7 @@ export class WebhookDeliverer {
       nextMs = STORE_RETRY_MS;
     }
     if (this.#closing.signal.aborted) return;
-    this.#cancelTimer = this.#options.clock.after(nextMs, () => this.poke());
+    if (nextMs !== null) this.#cancelTimer = clock.after(nextMs, () => this.poke());
   }
 
   /** A call and the store's answer fit in; then somebody else may try, should this one be gone. */

@@ -38,7 +38,10 @@ test('an operator tries a receiver, sees why it fails, and delivers again what f
     [bad.exitCode, bad.json.delivered, bad.json.status, bad.json.error],
     [1, false, 404, 'HTTP 404'],
   );
-  const nobody = await flatrender('webhook', 'test', 'http://127.0.0.1:1/hook');
+  const gone = await webhookReceiver();
+  await gone[Symbol.asyncDispose]();
+  const nowhere = gone.url;
+  const nobody = await flatrender('webhook', 'test', nowhere);
   assert.equal(nobody.exitCode, 1);
   assert.match(nobody.stdout, /^not delivered: .*ECONNREFUSED/);
   const usage = await flatrender('webhook', 'test', 'ftp://example.com');
