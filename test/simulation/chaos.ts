@@ -79,8 +79,8 @@ const TROUBLES: readonly (readonly [Fault, (farm: Farm) => void])[] = [
   [
     'leap',
     (farm) => {
-      // Several control planes go by one time, as databases do; that of a single one may be set.
-      const place = farm.replicas.length === 1 ? anyOf(farm, farm.replicas) : null;
+      // Control planes on one database go by one time; that of one that has its file alone may be set.
+      const place = farm.plan.isShared ? null : anyOf(farm, farm.replicas);
       if (!place) return;
       const ms = farm.world.random('chaos').pick([-3_600_000, -30_000, 5000, 30_000, 3_600_000]);
       farm.world.note(place.id, `its clock is set by ${ms} ms`);
