@@ -1,7 +1,5 @@
 /**
- * Long-polls that wait for work, and who is woken when there is some.
- *
- * A waiter that is idle has asked the store and found nothing that it may take. So new work needs to wake only as many
+ * Long-polls that wait for work, and who is woken when there is some. A waiter that is idle has asked the store and found nothing that it may take. So new work needs to wake only as many
  * waiters as there are new tasks, and only such as may take them: 5,000 waiting nodes cost one submit nothing.
  */
 import { isCapable, type Requirement } from '../jobs/requirements.ts';
@@ -9,6 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { JobWithTask, Store } from '../store/store.ts';
+import { DueJobs } from './due-jobs.ts';
 import type { NodeEntry, Registry } from './registry.ts';
 import { type Waiter, Waiters } from './waiters.ts';
 
@@ -45,15 +44,15 @@ const SWEEP_PARALLEL = 16;
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #waiters = new Waiters();
+  readonly #due: DueJobs;
   #closed = false;
   #sweepDue = false;
   #sweptAt = Number.NEGATIVE_INFINITY;
-  #stopPromotion: () => void = () => undefined;
-  #promoteAt = Number.POSITIVE_INFINITY;
   #polling = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#due = new DueJobs(options);
   }
 
   /** Open long-polls. */
@@ -178,44 +177,19 @@ export class Dispatcher {
 
   /** A delayed task becomes due at this time; the control plane that leads sees to it. */
   dueAt(time: number): void {
-    if (time >= this.#promoteAt || this.#closed || !this.#leads) return;
-    this.#stopPromotion();
-    this.#promoteAt = time;
-    const wait = Math.max(0, time - this.#options.clock.now());
-    this.#stopPromotion = this.#options.clock.after(wait, () => void this.promote());
+    this.#due.at(time);
   }
 
   /** Queues the delayed tasks that are due, and arms the timer for the next. */
-  async promote(): Promise<void> {
-    this.#stopPromotion();
-    this.#promoteAt = Number.POSITIVE_INFINITY;
-    if (this.#closed || !this.#leads) return;
-    const { store, clock, logger } = this.#options;
-    try {
-      const { promoted, jobIds, nextAt } = await store.promoteDue(clock.now());
-      if (promoted > 0) {
-        logger.debug('jobs.due', { tasks: promoted });
-        this.sweep();
-        this.#options.onDue(jobIds);
-      }
-      if (nextAt !== null) this.dueAt(Math.max(nextAt, clock.now() + 1));
-    } catch (error) {
-      // A database that is away is told of once, elsewhere.
-      const level = store.failure()?.code === 'UNAVAILABLE' ? 'debug' : 'error';
-      logger[level]('jobs.due-failed', { error });
-      this.dueAt(clock.now() + 1000);
-    }
+  promote(): Promise<void> {
+    return this.#due.promote();
   }
 
   /** Answers every waiter with nothing. */
   close(): void {
     this.#closed = true;
-    this.#stopPromotion();
+    this.#due.close();
     for (const waiter of this.#waiters.all()) this.#giveUp(waiter);
-  }
-
-  get #leads(): boolean {
-    return this.#options.store.shared?.isLeader !== false;
   }
 
   /** True when the waiter got something. */

@@ -22,6 +22,7 @@ import {
   type SignedRequest,
 } from '../protocol/signatures.ts';
 import type { InvitationRecord, Store } from '../store/store.ts';
+import { isNewer, keyInUse } from './invitations.ts';
 import { MeshKeeper } from './mesh-keeper.ts';
 import type { NodeCaller } from './node-auth.ts';
 import { Nonces } from './nonces.ts';
@@ -296,21 +297,4 @@ export class Enrolment {
     entry.invitation = invitation;
     registry.put(entry.record);
   }
-}
-
-/** Whether `a` says more than `b`, which is kept in memory and may be ahead of the store. */
-function isNewer(a: InvitationRecord, b: InvitationRecord): boolean {
-  if (a.number !== b.number) return a.number > b.number;
-  if (a.usedAt !== b.usedAt) return a.usedAt !== null;
-  return a.isApplied && !b.isApplied;
-}
-
-function keyInUse(nodeId: string, whose: string): FlatrenderError {
-  return new FlatrenderError(
-    'MESH_KEY_IN_USE',
-    `the key that this machine brings for node ${nodeId} is ${whose}`,
-    {
-      hint: 'is the machine a copy of another one, or another node already? That one must go (flatrender node remove), or this one needs a key of its own: remove its key file and join again',
-    },
-  );
 }

@@ -82,6 +82,20 @@ export class LeaseTable {
     if (this.#readers > 0) this.#ended.set(taskId, Math.max(epoch, this.#ended.get(taskId) ?? 0));
   }
 
+  /** Leases that end before this time (epoch ms). */
+  endingBefore(time: number): Lease[] {
+    return [...this.#byTask.values()].filter(({ leaseUntil }) => leaseUntil < time);
+  }
+
+  /** Renewals of a clock that was far ahead would keep the tasks of dead nodes for as long: they end at `until`. */
+  cap(latest: number, until: number): void {
+    for (const lease of this.#byTask.values()) {
+      if (lease.leaseUntil <= latest) continue;
+      lease.leaseUntil = until;
+      this.touch(lease);
+    }
+  }
+
   /** The store is to get it. */
   touch(lease: Lease): void {
     lease.isDirty = true;
@@ -158,4 +172,10 @@ export function isMoved(
   b: Pick<LeaseState, 'phase' | 'frame' | 'frames' | 'fps'>,
 ): boolean {
   return a.phase !== b.phase || a.frame !== b.frame || a.frames !== b.frames || a.fps !== b.fps;
+}
+
+/** A lease as the store takes it. */
+export function leaseState(lease: Lease): LeaseState {
+  const { taskId, epoch, nodeId, leaseUntil, phase, frame, frames, fps } = lease;
+  return { taskId, epoch, nodeId, leaseUntil, phase, frame, frames, fps };
 }

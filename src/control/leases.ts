@@ -7,8 +7,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { LeaseReport } from '../protocol/agent.ts';
 import type { FarmChange } from '../store/shared.ts';
-import type { LeaseState, RetryPolicy, Store, TaskChange, TaskRecord } from '../store/store.ts';
-import { isMoved, type Lease, type LeaseNews, LeaseTable } from './lease-table.ts';
+import type { RetryPolicy, Store, TaskChange, TaskRecord } from '../store/store.ts';
+import { isMoved, type Lease, type LeaseNews, LeaseTable, leaseState } from './lease-table.ts';
 
 /** What a heartbeat is told about the leases that it named. */
 export interface BeatOutcome {
@@ -160,7 +160,7 @@ export class Leases {
     const leases = this.#table.takeDirty().filter(({ leaseUntil }) => leaseUntil > notBefore);
     if (leases.length === 0) return;
     try {
-      const refused = new Set(await store.saveLeases(leases.map(stateOf)));
+      const refused = new Set(await store.saveLeases(leases.map(leaseState)));
       if (refused.size === 0) return;
       const gone = leases.filter((lease) => refused.has(lease.taskId) && this.#table.has(lease));
       for (const lease of gone) this.#table.forget(lease);
@@ -179,7 +179,7 @@ export class Leases {
     const latest = (): number => clock.now() + this.leaseMs + WRONG_CLOCK_MS;
     const run = async (): Promise<void> => {
       const news = await this.#table.compare(() => shared.listLeases(), latest);
-      if (shared.isLeader) this.#cap(latest());
+      if (shared.isLeader) this.#table.cap(latest(), clock.now() + this.leaseMs);
       onNews(news);
     };
     const done = this.#syncing.then(run);
@@ -221,12 +221,10 @@ export class Leases {
   async #expire(now: number, policy: RetryPolicy): Promise<void> {
     const { store, clock, logger, onExpired } = this.#options;
     const mayExpire = (): boolean => store.shared?.isLeader !== false && clock.now() >= this.#expireFrom;
-    const endedAt = (time: number): Lease[] =>
-      [...this.#table.all()].filter((lease) => lease.leaseUntil < time);
-    if (!mayExpire() || endedAt(now).length === 0) return;
+    if (!mayExpire() || this.#table.endingBefore(now).length === 0) return;
     // They may have been renewed elsewhere, and leadership may be gone by now.
     await this.sync();
-    const ended = endedAt(now);
+    const ended = this.#table.endingBefore(now);
     if (!mayExpire() || ended.length === 0) return;
     for (const change of await store.expireLeases(now, policy)) {
       const { id: taskId, jobId, nodeId, epoch, state } = change.task;
@@ -291,22 +289,9 @@ export class Leases {
     return moved;
   }
 
-  /** Renewals of a clock that was far ahead would keep the tasks of dead nodes for as long. */
-  #cap(latest: number): void {
-    for (const lease of this.#table.all()) {
-      if (lease.leaseUntil <= latest) continue;
-      lease.leaseUntil = this.#options.clock.now() + this.leaseMs;
-      this.#table.touch(lease);
-    }
-  }
-
   async #verify(lease: Lease): Promise<void> {
     const task = await this.#options.store.getTask(lease.taskId);
     if (task?.state === 'running' && task.epoch === lease.epoch) return;
     if (this.#table.has(lease)) this.#table.forget(lease);
   }
-}
-
-function stateOf({ taskId, epoch, nodeId, leaseUntil, phase, frame, frames, fps }: Lease): LeaseState {
-  return { taskId, epoch, nodeId, leaseUntil, phase, frame, frames, fps };
 }

@@ -32,6 +32,8 @@ interface ReplicasOptions extends ReplicaParts {
   readonly suspectMs: number;
 }
 
+// A database that restarts is away for a few seconds: heartbeats are answered from memory for so long.
+const UNWRITTEN_MS = 10_000;
 const COMPARE_MS = 2000;
 const COMPARES_PER_SUSPECT = 5;
 // Who else is there is only shown to people.
@@ -85,9 +87,13 @@ export class Replicas {
     return failure;
   }
 
-  /** How long the database has been away, ms; 0 while it is there. */
-  get awayMs(): number {
-    return this.outage === null ? 0 : this.#options.clock.now() - (this.#awaySince ?? 0);
+  /**
+   * UNAVAILABLE when the database has been away for so long that what is kept in memory must not be promised any more: another
+   * control plane may reach it, and end these leases.
+   */
+  requireWritten(): void {
+    const { outage } = this;
+    if (outage && this.#options.clock.now() - (this.#awaySince ?? 0) > UNWRITTEN_MS) throw outage;
   }
 
   /** Hears of the others from now on. Once. */

@@ -12,8 +12,8 @@ test('an agent of the next version, which says more than is known here, is serve
   await farm.addTemplate();
   const created = await farm.call('POST', '/v1/nodes', { id: 'newer' });
   const node = { id: 'newer', secret: created.body.secret };
-  const more = { ...registration('newer', ['mock']), moods: ['calm'] };
-  Object.assign(more.capabilities as object, { quantum: { qubits: 2 } });
+  const known = registration('newer', ['mock']);
+  const more = { ...known, moods: ['calm'], capabilities: { ...(known.capabilities as object), quantum: 2 } };
   assert.equal((await farm.asNode(node, '/v1/agent/register', more)).status, 200);
   await farm.submit();
   const claim = { claimId: 'claim-0001', freeSlots: 1, waitMs: 0, hurry: true };

@@ -1,8 +1,8 @@
 /** A control plane of the simulation: the real one without HTTP, on the simulated store, clock and network. */
 
 import type { ZodType } from 'zod';
+import { assemble, type ControlParts } from '../../src/control/assemble.ts';
 import type { Control } from '../../src/control/context.ts';
-import { assemble, type ControlParts } from '../../src/control/control.ts';
 import { agentRoutes } from '../../src/control/handlers/agent.ts';
 import { jobRoutes } from '../../src/control/handlers/jobs.ts';
 import { nodeRoutes } from '../../src/control/handlers/nodes.ts';

@@ -32,9 +32,6 @@ import { uploadPlace } from '../upload-place.ts';
 import { instant, nodeView } from '../views.ts';
 
 const TaskParams = z.object({ id: z.string().max(64) });
-const done = { description: 'Taken' } as const;
-/** A database that restarts is away for a few seconds: heartbeats are answered from memory for so long. */
-const UNWRITTEN_MS = 10_000;
 /** The signed address in the answer to "hello" is tried at once. */
 const PROBE_SECONDS = 300;
 
@@ -147,7 +144,7 @@ function reportRoutes(routes: Routes, control: Control): void {
   routes.add('taskLog', {
     params: TaskParams,
     body: LogRequest,
-    answers: { 204: done },
+    answers: { 204: { description: 'Taken' } },
     async handle({ body, node, params, reply }) {
       await requireLease(control, { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id }, true);
       const lines = body.lines.map(({ at, stream, line }) => ({ at: Date.parse(at), stream, line }));
@@ -195,8 +192,7 @@ async function heartbeat(
   body: HeartbeatRequest,
 ): Promise<HeartbeatAnswer> {
   const { registry, leases, clock, metrics, replicas } = control;
-  // What cannot be written is not promised: another control plane may reach the database, and end these leases.
-  if (replicas.outage && replicas.awayMs > UNWRITTEN_MS) throw replicas.outage;
+  replicas.requireWritten();
   registry.touch(entry, body.system);
   const outcome = await leases.beat(entry.id, body.leases);
   metrics.lease('reattached', outcome.reattached.length);
