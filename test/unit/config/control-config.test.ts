@@ -91,7 +91,7 @@ test('mistakes are named with file, line, option, and what was meant', () => {
   );
   refused('gatewy: {}\n', /flatrender\.yaml:1: there is no option gatewy/, 'did you mean "gateway"?');
   refused('gateway:\n  port: many\n', /flatrender\.yaml:2: gateway\.port: /);
-  refused('store: postgres://x\n', /flatrender\.yaml:1: store: /);
+  refused('store: mysql://x\n', /flatrender\.yaml:1: store: /);
   refused('a: [1\n', /flatrender\.yaml:\d+: /);
   refused('- a\n- b\n', /flatrender\.yaml: the file: /);
   refused('leases:\n  leaseSeconds: 10\n', /leases\.leaseSeconds: 10 is not more than suspectSeconds \(20\)/);
