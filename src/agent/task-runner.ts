@@ -6,16 +6,17 @@ import type { EngineHosts } from '../engines/host-pool.ts';
 import { deadline } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { noTracing, type Tracing } from '../lib/tracing.ts';
-import type { ClaimAnswer, RemoteFile } from '../protocol/agent.ts';
+import type { ClaimAnswer } from '../protocol/agent.ts';
 import type { ActiveTask } from './active-task.ts';
 import { traceAttempt } from './attempt-trace.ts';
-import type { CachedEntry, ContentCache } from './content-cache.ts';
+import type { ContentCache } from './content-cache.ts';
 import { type Delivered, type DeliveryOptions, deliver } from './delivery.ts';
 import type { keepFullLogs } from './full-log.ts';
 import { createLogShipper, type LogShipper } from './log-shipper.ts';
 import type { OutboxEntry, OutputEntry } from './outbox.ts';
 import { createPreviewSender } from './preview-sender.ts';
 import { taskErrorOf } from './task-error.ts';
+import { fetchFiles } from './task-files.ts';
 import { placeAsset, type TemplateCache } from './template-cache.ts';
 import { roomFor, roomForFrames, type Workspaces } from './workspace.ts';
 
@@ -269,40 +270,5 @@ async function entryOf(
     result,
     startedAt: times.startedAt,
     key: null,
-  };
-}
-
-interface Files extends Disposable {
-  readonly bundle: Awaited<ReturnType<TemplateCache['bundle']>>;
-  readonly assets: ReadonlyMap<string, CachedEntry>;
-}
-
-/** Fetches bundle and input files at the same time; when one fails, the others are let go. */
-async function fetchFiles(claim: ClaimAnswer, task: ActiveTask, templates: TemplateCache): Promise<Files> {
-  if (templates.missingBytes(claim.bundle, claim.assets) > 0) task.enter('download');
-  const others = new AbortController();
-  const signal = AbortSignal.any([task.signal, others.signal]);
-  const bundle = templates.bundle(claim.bundle, signal);
-  const assets = claim.assets.map(
-    async (file: RemoteFile) => [file.sha256, await templates.asset(file, signal)] as const,
-  );
-  const work = [bundle, ...assets];
-  try {
-    await Promise.all(work);
-  } catch (error) {
-    others.abort(error);
-    for (const done of await Promise.allSettled(work)) {
-      if (done.status === 'fulfilled')
-        (Array.isArray(done.value) ? done.value[1] : (done.value as CachedEntry))[Symbol.dispose]();
-    }
-    throw error;
-  }
-  const got = { bundle: await bundle, assets: new Map(await Promise.all(assets)) };
-  return {
-    ...got,
-    [Symbol.dispose]() {
-      got.bundle[Symbol.dispose]();
-      for (const entry of got.assets.values()) entry[Symbol.dispose]();
-    },
   };
 }

@@ -148,7 +148,9 @@ const Service = z.strictObject({
     .optional(),
   env_file: z.array(z.string()).optional(),
   environment: Variables.optional(),
-  ports: z.array(z.string().regex(/^(127\.0\.0\.1:|\$\{S3_ADDRESS:-127\.0\.0\.1\}:)?\$\{\w+:-\d+\}:\d+$/)).optional(),
+  ports: z
+    .array(z.string().regex(/^(127\.0\.0\.1:|\$\{S3_ADDRESS:-127\.0\.0\.1\}:)?\$\{\w+:-\d+\}:\d+$/))
+    .optional(),
   volumes: z.array(z.string()).optional(),
   tmpfs: z.array(z.string()).optional(),
   read_only: z.literal(true).optional(),

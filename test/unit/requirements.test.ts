@@ -121,7 +121,11 @@ test('a task that failed on a node is left to another capable one, if there is o
   assert.equal(mayTake(again, a, [a]), true, 'alone it tries again');
   assert.equal(mayTake(again, a, [a, node('b', { engines: {} })]), true, 'the other one cannot');
   const chosen: Requirement = { ...need, node: 'a', fallback: true, avoid: 'a' };
-  assert.equal(mayTake(chosen, b, [a, b]), true, 'failed where it was meant for: the others do not wait for that');
+  assert.equal(
+    mayTake(chosen, b, [a, b]),
+    true,
+    'failed where it was meant for: the others do not wait for that',
+  );
   assert.equal(mayTake(chosen, a, [a, b]), false);
   assert.equal(
     mayTake({ ...again, node: 'a', fallback: false }, a, [a, b]),
