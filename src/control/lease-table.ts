@@ -1,6 +1,6 @@
 /** Leases in memory, by task and by node, and which of them the store does not have yet. */
 import type { TaskPhase } from '../protocol/jobs.ts';
-import type { LeaseState } from '../store/store.ts';
+import type { LeaseState, TaskRecord } from '../store/store.ts';
 
 /** A lease and what its node last said about the task. */
 export interface Lease extends LeaseState {
@@ -20,6 +20,16 @@ export interface LeaseNews {
   readonly come: readonly Lease[];
   readonly gone: readonly Lease[];
   readonly moved: readonly Lease[];
+}
+
+/** What a heartbeat is told about the leases that it named. */
+export interface BeatOutcome {
+  readonly cancel: readonly { taskId: string; epoch: number }[];
+  readonly lost: readonly { taskId: string; epoch: number }[];
+  /** Leases whose phase or progress changed. */
+  readonly moved: readonly Lease[];
+  /** Tasks that the node took up again after their lease had ended. */
+  readonly reattached: readonly TaskRecord[];
 }
 
 export class LeaseTable {

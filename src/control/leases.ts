@@ -8,17 +8,14 @@ import type { Logger } from '../lib/logger.ts';
 import type { LeaseReport } from '../protocol/agent.ts';
 import type { FarmChange } from '../store/shared.ts';
 import type { RetryPolicy, Store, TaskChange, TaskRecord } from '../store/store.ts';
-import { isMoved, type Lease, type LeaseNews, LeaseTable, leaseState } from './lease-table.ts';
-
-/** What a heartbeat is told about the leases that it named. */
-export interface BeatOutcome {
-  readonly cancel: readonly { taskId: string; epoch: number }[];
-  readonly lost: readonly { taskId: string; epoch: number }[];
-  /** Leases whose phase or progress changed. */
-  readonly moved: readonly Lease[];
-  /** Tasks that the node took up again after their lease had ended. */
-  readonly reattached: readonly TaskRecord[];
-}
+import {
+  type BeatOutcome,
+  isMoved,
+  type Lease,
+  type LeaseNews,
+  LeaseTable,
+  leaseState,
+} from './lease-table.ts';
 
 interface LeasesOptions {
   readonly store: Store;
@@ -32,8 +29,7 @@ interface LeasesOptions {
 }
 
 const NO_NEWS: LeaseNews = { come: [], gone: [], moved: [] };
-// Clocks of machines that are kept in time differ by milliseconds; a lease that ends this much later than any lease can
-// was renewed by a clock that was wrong.
+// Clocks that are kept in time differ by milliseconds: a lease that ends this much too late was renewed by a wrong one.
 const WRONG_CLOCK_MS = 30_000;
 
 /** The lease table of a running control plane. */
@@ -41,6 +37,8 @@ export class Leases {
   readonly #options: LeasesOptions;
   readonly #table = new LeaseTable();
   #sweeping = false;
+  /** They are being ended in the store right now: their nodes have to attach again. */
+  #ending: ReadonlySet<Lease> = new Set();
   /** Nothing expires before: whoever renews must have had the chance to. */
   #expireFrom = 0;
   #syncing: Promise<void> = Promise.resolve();
@@ -144,7 +142,7 @@ export class Leases {
     const strangers: LeaseReport[] = [];
     for (const report of reports) {
       const lease = this.#table.get(report.taskId);
-      if (lease === undefined || lease.epoch !== report.epoch || lease.nodeId !== nodeId)
+      if (!lease || lease.epoch !== report.epoch || lease.nodeId !== nodeId || this.#ending.has(lease))
         strangers.push(report);
       else if (this.#renew(lease, report, until)) moved.push(lease);
     }
@@ -226,16 +224,27 @@ export class Leases {
     await this.sync();
     const ended = this.#table.endingBefore(now);
     if (!mayExpire() || ended.length === 0) return;
-    for (const change of await store.expireLeases(now, policy)) {
-      const { id: taskId, jobId, nodeId, epoch, state } = change.task;
-      logger.warn('lease.expired', { taskId, jobId, nodeId, epoch, state });
-      this.drop(taskId, epoch);
-      onExpired(change);
+    this.#ending = new Set(ended);
+    try {
+      for (const change of await store.expireLeases(now, policy)) {
+        const { id: taskId, jobId, nodeId, epoch, state } = change.task;
+        logger.warn('lease.expired', { taskId, jobId, nodeId, epoch, state });
+        const again = this.#table.get(taskId);
+        this.drop(taskId, epoch);
+        onExpired(change);
+        // Its node attached to it again before this was heard.
+        if (again && !this.#ending.has(again)) this.#table.touch(this.#table.hold(again));
+      }
+    } finally {
+      this.#ending = new Set();
     }
     if (store.shared) return;
     // What the store did not expire had ended some other way: the table follows the store.
     for (const lease of ended) {
-      if (this.#table.has(lease) && lease.leaseUntil < now) await this.#verify(lease);
+      if (!this.#table.has(lease) || lease.leaseUntil >= now) continue;
+      const task = await store.getTask(lease.taskId);
+      const isRunning = task?.state === 'running' && task.epoch === lease.epoch;
+      if (!isRunning && this.#table.has(lease)) this.#table.forget(lease);
     }
   }
 
@@ -287,11 +296,5 @@ export class Leases {
     Object.assign(lease, { leaseUntil: until, phase, frame, frames, fps });
     this.#table.touch(lease);
     return moved;
-  }
-
-  async #verify(lease: Lease): Promise<void> {
-    const task = await this.#options.store.getTask(lease.taskId);
-    if (task?.state === 'running' && task.epoch === lease.epoch) return;
-    if (this.#table.has(lease)) this.#table.forget(lease);
   }
 }
