@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { openSqliteStore } from '../../../src/store/sqlite/sqlite-store.ts';
-import { useAll } from './use-all.ts';
+import { useAll } from '../../helpers/use-all.ts';
 
 /** Tables that grow with the number of jobs. */
 const BIG = /^SCAN (jobs|tasks|attempts|logs|job_assets|idempotency)\b/;

@@ -1,6 +1,6 @@
-import { JobState } from '../../../src/protocol/jobs.ts';
-import type { Store } from '../../../src/store/store.ts';
-import { claimOne, crash, fence, newJob, nodes, policy, result } from '../../conformance/store-samples.ts';
+import { JobState } from '../../src/protocol/jobs.ts';
+import type { Store } from '../../src/store/store.ts';
+import { claimOne, crash, fence, newJob, nodes, policy, result } from '../conformance/store-samples.ts';
 
 /** Calls everything that reads or changes jobs, tasks, attempts or logs. */
 export async function useAll(store: Store): Promise<void> {

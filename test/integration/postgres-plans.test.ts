@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import pg from 'pg';
-import { openPostgresStore } from '../../../src/store/postgres/postgres-store.ts';
-import { noPostgres, startPostgres } from '../../helpers/postgres.ts';
-import { useAll } from './use-all.ts';
+import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts';
+import { noPostgres, startPostgres } from '../helpers/postgres.ts';
+import { useAll } from '../helpers/use-all.ts';
 
 /** Tables that grow with the number of jobs. */
 const BIG = new Set(['jobs', 'tasks', 'attempts', 'logs', 'job_assets', 'idempotency']);

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import { openPostgresStore } from '../../../src/store/postgres/postgres-store.ts';
-import { claimOne, newJob, nodes, refused } from '../../conformance/store-samples.ts';
-import { noPostgres, type Postgres, startPostgres } from '../../helpers/postgres.ts';
+import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts';
+import { claimOne, newJob, nodes, refused } from '../conformance/store-samples.ts';
+import { noPostgres, type Postgres, startPostgres } from '../helpers/postgres.ts';
 
 suite('the schema in PostgreSQL', { skip: noPostgres, concurrency: 1 }, () => {
   let cluster: Postgres;
