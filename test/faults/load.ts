@@ -158,6 +158,8 @@ export class Load implements AsyncDisposable {
   /** Gives up whatever is under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isGivenUp = true;
+    // Before anything is waited for: a node that gives up each try at once would never let go of the event loop.
+    this.#isWorking = false;
     await this.close();
   }
 
