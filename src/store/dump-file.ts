@@ -48,6 +48,8 @@ export function backupStream(header: BackupHeader, rows: AsyncIterable<DumpRow>)
   }
   const gzip = createGzip({ level: 6 });
   const source = Readable.from(lines(), { objectMode: false });
+  // Whoever reads it hears of an error; when nobody does any more (a client that left), it must not end the program.
+  gzip.on('error', () => undefined);
   source.on('error', (error) => gzip.destroy(error));
   gzip.on('close', () => source.destroy());
   return source.pipe(gzip);

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { ROUTES, type RouteName } from '../../src/protocol/routes.ts';
+import { backupStream } from '../../src/store/dump-file.ts';
 import { type Attack, attack, attacks, openTarget, VALID } from '../fuzz/routes.ts';
 import { hostileDirectory, readHostile, textFuzzes } from '../fuzz/texts.ts';
 
@@ -72,6 +74,31 @@ test('files that once broke something, or could, are read or refused', async () 
     assert.ok(fuzz, format);
     await readHostile(fuzz, text);
   }
+});
+
+test('several who ask for a backup in the same moment each get one, and one who leaves ends nothing', async () => {
+  await using target = await openTarget();
+  const { farm } = target;
+  const ask = () =>
+    fetch(`${farm.url}/v1/backup`, { method: 'POST', headers: { authorization: `Bearer ${farm.token}` } });
+  for (let round = 0; round < 5; round += 1) {
+    const answers = await Promise.all(Array.from({ length: 6 }, ask));
+    for (const answer of answers) {
+      assert.equal(answer.status, 200);
+      assert.match(gunzipSync(await answer.bytes()).toString(), /"end":true/);
+    }
+  }
+  const left = new Error('the database is gone');
+  const broken = backupStream(
+    { format: 'flatrender-backup', version: 1, farm: 'x', madeAt: '2026-01-01T00:00:00Z', madeBy: '0' },
+    // biome-ignore lint/correctness/useYield: it fails before its first row
+    (async function* () {
+      throw left;
+    })(),
+  );
+  broken.resume();
+  await new Promise((resolve) => broken.once('close', resolve));
+  assert.equal(broken.errored, left);
 });
 
 /** Says with a failure what was fuzzed, and how it is run again. */

@@ -43,11 +43,13 @@ export function farmRoutes(routes: Routes, control: Control): void {
     handle({ reply }) {
       if (control.dump === null) throw new FlatrenderError('UNAVAILABLE', 'this database cannot be copied');
       const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort());
       const rows = control.dump.dump(gone.signal);
-      return reply
-        .type('application/gzip')
-        .send(backupStream(backupHeader(control.config.farm.name, control.clock), rows));
+      const bytes = backupStream(backupHeader(control.config.farm.name, control.clock), rows);
+      reply.raw.once('close', () => {
+        gone.abort();
+        bytes.destroy();
+      });
+      return reply.type('application/gzip').send(bytes);
     },
   });
   routes.add('openapi', {

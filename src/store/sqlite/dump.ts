@@ -1,4 +1,5 @@
 /** Copies a SQLite store: all rows out as of one moment, and rows into an empty one. */
+import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { backup, DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { FlatrenderError } from '../../lib/errors.ts';
@@ -37,7 +38,8 @@ export async function* dumpSqlite(
   path: string,
   signal: AbortSignal,
 ): AsyncGenerator<DumpRow> {
-  const copy = `${path}.copy-${process.pid}-${Date.now()}`;
+  // Two may be made in the same millisecond.
+  const copy = `${path}.copy-${process.pid}-${randomUUID()}`;
   try {
     await backup(db, copy, { rate: 1000 });
     const source = new DatabaseSync(copy, { readOnly: true });
