@@ -7,9 +7,9 @@ import { Load } from './load.ts';
 
 const TROUBLE: readonly (readonly [string, Weather | 'cut' | 'drop'])[] = [
   ['stalled', { stalled: true }],
+  ['every tenth piece of data ends its connection', { cutChance: 0.1 }],
   ['cut', 'cut'],
   ['late by 300 ms', { delayMs: 300 }],
-  ['every tenth piece of data ends its connection', { cutChance: 0.1 }],
   ['20 kB a second', { bytesPerSecond: 20_000 }],
   ['connections dropped', 'drop'],
 ];

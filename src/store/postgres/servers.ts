@@ -65,6 +65,9 @@ export class Servers {
     class FarmClient extends pg.Client {
       constructor() {
         super(options());
+        // Between its connection and its first use (`verify`) nobody else listens, and an error that nobody hears ends the
+        // program (pg-pool 3.14, _acquireClient); the statements of a connection that breaks fail anyway.
+        this.on('error', () => undefined);
       }
     }
     return new pg.Pool({
