@@ -88,7 +88,9 @@ export function mutated(valid: unknown): fc.Arbitrary<unknown> {
 
 type Node = Record<string, unknown> | unknown[];
 
-function applied(root: unknown, { place, kind, value, key }: Change): unknown {
+function applied(root: unknown, { place, kind, value: given, key }: Change): unknown {
+  // Changes go on in it; the next input begins with what it was.
+  const value = structuredClone(given);
   const places: { holder: Node; key: string }[] = [];
   const walk = (node: unknown): void => {
     if (typeof node !== 'object' || node === null || places.length > 1000) return;

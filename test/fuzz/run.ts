@@ -44,7 +44,7 @@ async function one<T>(
   const details = await fc.check(fc.asyncProperty(inputs, run), { seed, numRuns: RUNS });
   runs += details.numRuns;
   if (!details.failed) return;
-  const shown = JSON.stringify(details.counterexample)?.slice(0, 2000);
+  const shown = fc.stringify(details.counterexample).slice(0, 2000);
   const again = `npm run fuzz -- --only ${JSON.stringify(name)} --seed ${seed}`;
   found.push(`${name}: ${shown}\n${String(details.errorInstance)}\nagain: ${again}`);
 }

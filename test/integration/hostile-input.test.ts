@@ -106,7 +106,7 @@ function named<T>(name: string) {
   return (details: fc.RunDetails<[T]>): void => {
     if (!details.failed) return;
     const again = `npm run fuzz -- --only ${JSON.stringify(name)} --seed ${details.seed}`;
-    const found = JSON.stringify(details.counterexample)?.slice(0, 4000);
+    const found = fc.stringify(details.counterexample).slice(0, 4000);
     throw new Error(`${name}: ${found}\nagain: ${again}`, { cause: details.errorInstance });
   };
 }
