@@ -178,10 +178,10 @@ export class AgentNode {
     const { disk, process, isHealed, plan } = this.#options;
     const random = process.world.random(`disk ${this.nodeId}`);
     return {
-      pathOf: (taskId, epoch) => `/work/${attemptName(taskId, epoch)}`,
+      pathOf: (taskId, epoch) => `/scratch/${attemptName(taskId, epoch)}`,
       async create(taskId, epoch) {
         await process.wait(random.int(0, 20));
-        return `/work/${attemptName(taskId, epoch)}`;
+        return `/scratch/${attemptName(taskId, epoch)}`;
       },
       async remove(path) {
         for (const name of disk.outputs.keys()) if (name.startsWith(`${path}/`)) disk.outputs.delete(name);
