@@ -35,6 +35,8 @@ const LET_GO_MS = 1_000;
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
   readonly #tasks = new Map<string, ActiveTask>();
+  /** Since when each is worked on: whoever gave it was in reach then, whatever became of the heartbeats. */
+  readonly #since = new WeakMap<ActiveTask, number>();
   #settings: AgentSettings | null = null;
   #nextMs = 5000;
   #progressMs = PROGRESS_MS;
@@ -95,6 +97,7 @@ export class LeaseKeeper {
     const older = this.#tasks.get(task.taskId);
     if (older && older.epoch !== task.epoch) older.stop('lost');
     this.#tasks.set(task.taskId, task);
+    this.#since.set(task, this.#options.clock.now());
     task.onPhase.add(this.#onPhase);
   }
 
@@ -203,10 +206,10 @@ export class LeaseKeeper {
     if (isDenied(error)) onForgotten('the control plane does not accept this node');
     else if (!isRetryable(error) && this.#failures === 1) logger.error('agent.heartbeat-refused', { error });
     const limit = this.#settings?.keepRenderingMs ?? Number.POSITIVE_INFINITY;
-    if (away < limit) return;
     for (const task of this.#tasks.values()) {
-      if (task.isDelivering || task.stopped) continue;
-      logger.warn('task.cut-off', { taskId: task.taskId, epoch: task.epoch, awayMs: away });
+      const awayMs = Math.min(away, clock.now() - (this.#since.get(task) ?? 0));
+      if (awayMs < limit || task.isDelivering || task.stopped) continue;
+      logger.warn('task.cut-off', { taskId: task.taskId, epoch: task.epoch, awayMs });
       task.stop('cut-off');
     }
   }

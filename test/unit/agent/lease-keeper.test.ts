@@ -163,6 +163,22 @@ test('a node that is cut off for longer than it may go on stops rendering, but k
   keeper.stop();
 });
 
+test('a task that was given out a moment ago is not given up because heartbeats have been failing for long', async () => {
+  const { clock, keeper, side } = setUp();
+  keeper.start(settings);
+  await clock.advance(0);
+  side.away = unreachable;
+  await clock.advance(14 * MINUTE);
+  // A claim was answered meanwhile: the control plane is in reach, only heartbeats are lost.
+  const fresh = new ActiveTask('j1.0', 1);
+  keeper.add(fresh);
+  await clock.advance(2 * MINUTE);
+  assert.equal(fresh.stopped, null);
+  await clock.advance(13 * MINUTE);
+  assert.equal(fresh.stopped, 'cut-off');
+  keeper.stop();
+});
+
 test('what is cancelled or lost is stopped, but only the attempt that is meant', async () => {
   const { clock, keeper, side } = setUp();
   const [cancelled, lost, other] = ['j1.0', 'j2.0', 'j3.0'].map((id) => new ActiveTask(id, 2)) as [
