@@ -207,7 +207,10 @@ export async function startFaultFarm(options: FaultFarmOptions): Promise<FaultFa
     replicas,
     addresses,
     async addNode(id, tags, engine = 'mock') {
-      const created = await client.call('POST', '/v1/nodes', { id });
+      let created = await client.call('POST', '/v1/nodes', { id });
+      // Ten thousand at once are more than a token may ask for.
+      for (; created.status === 429; created = await client.call('POST', '/v1/nodes', { id }))
+        await delay(100);
       const node = { id, secret: String(created.body?.secret) };
       const answer = await client.asNode(
         node,

@@ -11,6 +11,7 @@ import { cpuSeconds, residentMb } from './process-facts.ts';
 
 const WATCH_MS = 20_000;
 const POLL_MS = 30_000;
+const PATIENT = { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 30_000 } };
 
 /** Strikes are kills of the control plane; the number of nodes can be set for small runs. */
 export function manyNodes(count: number): Fault {
@@ -57,18 +58,17 @@ export function manyNodes(count: number): Fault {
 /** Nodes that ask for work that never comes. */
 class Crowd implements AsyncDisposable {
   readonly #farm: FaultFarm;
-  readonly #agent = new Agent({
-    connections: null,
-    pipelining: 1,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: 30_000 },
-  });
+  // One connection for each poll. Heartbeats share some: real agents have one each, which would be more open files than this
+  // machine gives one process.
+  readonly #polls = new Agent({ connections: null, pipelining: 1, ...PATIENT });
+  readonly #heartbeats = new Agent({ connections: 500, pipelining: 1, ...PATIENT });
   readonly #ending = new AbortController();
   readonly #nodes: NodeKey[] = [];
   readonly #loops: Promise<void>[] = [];
   /** When each was answered last. */
   readonly #heard = new Map<string, number>();
+  /** What went wrong last with those that are not answered. */
+  readonly #troubles = new Map<string, string>();
   beats = 0;
   polling = 0;
 
@@ -99,7 +99,11 @@ class Crowd implements AsyncDisposable {
     for (;;) {
       const late = this.#nodes.filter(({ id }) => (this.#heard.get(id) ?? 0) < since).length;
       if (late === 0) return;
-      if (performance.now() > giveUpAt) throw new Error(`${late} nodes were not answered`);
+      if (performance.now() > giveUpAt) {
+        const whys = Object.entries(Object.groupBy(this.#troubles.values(), (why) => why));
+        const told = whys.map(([why, same]) => `${same?.length} × ${why}`);
+        throw new Error(`${late} nodes were not answered: ${told.join('; ')}`);
+      }
       await delay(100);
     }
   }
@@ -131,8 +135,10 @@ class Crowd implements AsyncDisposable {
         if (status !== 200) throw new Error(text);
         this.beats += 1;
         this.#heard.set(node.id, performance.now());
+        this.#troubles.delete(node.id);
         nextMs = (JSON.parse(text) as { nextMs: number }).nextMs;
-      } catch {
+      } catch (error) {
+        this.#troubles.set(node.id, String(error).slice(0, 120));
         nextMs = 500 + Math.random() * 2000;
       }
     }
@@ -153,7 +159,7 @@ class Crowd implements AsyncDisposable {
       method: 'POST',
       headers: { ...headers, 'content-type': 'application/json' },
       body,
-      dispatcher: this.#agent,
+      dispatcher: path.endsWith('/claim') ? this.#polls : this.#heartbeats,
       signal: AbortSignal.any([this.#ending.signal, AbortSignal.timeout(POLL_MS + 15_000)]),
     });
     return { status: answer.statusCode, text: await answer.body.text() };
@@ -161,7 +167,7 @@ class Crowd implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort(new Error('over'));
-    await this.#agent.destroy();
+    await Promise.all([this.#polls.destroy(), this.#heartbeats.destroy()]);
     await Promise.all(this.#loops);
   }
 }
