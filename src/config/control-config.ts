@@ -42,7 +42,7 @@ export function loadControlConfig({ directory, env = process.env, flags = {} }: 
     });
   }
   const source = new Map<string, string>();
-  const values: unknown = document.toJS() ?? {};
+  const values = valuesOf(document, file);
   const raw =
     typeof values === 'object' && !Array.isArray(values) && values !== null
       ? structuredClone(values)
@@ -60,6 +60,19 @@ export function loadControlConfig({ directory, env = process.env, flags = {} }: 
   const result = ControlConfigSchema.safeParse(raw);
   if (result.success) return result.data;
   throw describeIssue(result.error.issues[0], { file, document, lines, source });
+}
+
+/** CONFIG_INVALID for an alias that leads nowhere, or to too much: the parser finds those only here. */
+function valuesOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new FlatrenderError('CONFIG_INVALID', `${file}: ${why}`, {
+      cause,
+      hint: 'a value that begins with * or & is put in quotes',
+    });
+  }
 }
 
 /** A secret from its own variable, or from the file that `<variable>_FILE` names (a mounted secret). Always text. */

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { backup, DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { sleep, systemClock } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { JobState, TaskState } from '../../protocol/jobs.ts';
 import { DUMP_TABLES, type DumpData, type DumpRow, type DumpTable, type DumpValue } from '../dump.ts';
@@ -41,7 +42,7 @@ export async function* dumpSqlite(
   // Two may be made in the same millisecond.
   const copy = `${path}.copy-${process.pid}-${randomUUID()}`;
   try {
-    await backup(db, copy, { rate: 1000 });
+    await copyTo(db, copy, signal);
     const source = new DatabaseSync(copy, { readOnly: true });
     try {
       for (const table of DUMP_TABLES) {
@@ -62,6 +63,25 @@ export async function* dumpSqlite(
     for (const suffix of ['', '-wal', '-shm', '-journal']) await rm(`${copy}${suffix}`, { force: true });
   }
 }
+
+/** Node gives up when the database is locked at the first step, without saying so ("not an error"): a moment later it is free. */
+async function copyTo(db: DatabaseSync, copy: string, signal: AbortSignal): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    signal.throwIfAborted();
+    try {
+      await backup(db, copy, { rate: 1000 });
+      return;
+    } catch (error) {
+      const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) : -1;
+      if (!LOCKED.has(code) || attempt === COPY_TRIES) throw error;
+      await sleep(attempt * 10, systemClock, signal);
+    }
+  }
+}
+/** No error, SQLITE_BUSY, SQLITE_LOCKED. */
+const LOCKED: ReadonlySet<number> = new Set([0, 5, 6]);
+/** Some eight seconds in all. */
+const COPY_TRIES = 40;
 
 /** Writes rows into a new database file, all or none. CONFIG_INVALID when there is a farm in it already. */
 export async function loadSqlite(
