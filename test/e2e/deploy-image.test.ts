@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { packageRoot } from '../../src/lib/paths.ts';
 import { cliEnv, pinnedNode } from '../helpers/cli.ts';
 import { execForm, isInContext, readDockerfile } from '../helpers/dockerfile.ts';
-import { freePort } from '../helpers/farm.ts';
+import { freePort } from '../helpers/free-port.ts';
 
 const root = packageRoot();
 const [control, node] = await Promise.all(

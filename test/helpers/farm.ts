@@ -1,11 +1,10 @@
 /** A farm of real processes on this machine: `control run` and any number of `agent run`, each killable. */
 
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CliMode, type RunningCli, runCliJson, startCli } from './cli.ts';
+import { freePort } from './free-port.ts';
 import { LoadClient } from './load-client.ts';
 
 export interface FarmOptions {
@@ -153,15 +152,6 @@ outputs:
   - { name: main, container: mp4 }
 `,
   };
-}
-
-/** A TCP port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 async function waitForHealth(url: string, running: RunningCli): Promise<void> {

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { freePort } from './farm.ts';
+import { freePort } from './free-port.ts';
 
 export interface S3Account {
   readonly accessKey: string;

@@ -4,12 +4,12 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type RunningAgent, startAgent } from '../../src/agent/agent.ts';
-import { freePort } from '../../src/cli/free-port.ts';
 import type { AgentConfig } from '../../src/config/agent-config.ts';
 import { objectKeys } from '../../src/objects/object-store.ts';
 import type { JobView } from '../../src/protocol/jobs.ts';
 import { type KeptLog, keptLog, mockBundle, testConfig } from '../helpers/agent-under-test.ts';
 import { startTestControl, type TestControl } from '../helpers/control.ts';
+import { freePort } from '../helpers/free-port.ts';
 
 /** Pushes a template as `template push` does: the object first, then its registration. */
 async function push(control: TestControl, bundle: Buffer): Promise<void> {

@@ -17,6 +17,7 @@ import { makeToken } from '../../src/control/client-auth.ts';
 import { startControl } from '../../src/control/control.ts';
 import { createLogger } from '../../src/lib/logger.ts';
 import { runCli, runCliJson } from '../helpers/cli.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { type LiveFarm, startLiveFarm } from '../helpers/live-farm.ts';
 
 interface Result {
@@ -241,13 +242,6 @@ test('a terminal without anything: skipped lines with how to begin, exit code 0'
   assert.match(stdout, /^skipped +control plane .*\n +→ .*flatrender login/m);
   assert.match(stdout, /^skipped +agent +this machine has no agent\.env$/m);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await promisify(server.close.bind(server))();
-  return port;
-}
 
 async function ownVersion(): Promise<string> {
   const text = await readFile(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8');

@@ -4,7 +4,8 @@ import { createServer } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { spanId, traceId } from '../../src/lib/tracing.ts';
-import { freePort, mockTemplate, startFarm } from '../helpers/farm.ts';
+import { mockTemplate, startFarm } from '../helpers/farm.ts';
+import { freePort } from '../helpers/free-port.ts';
 
 interface Span {
   readonly traceId: string;

@@ -1,7 +1,7 @@
 /** flatrender.exe on a Windows of its own: what it does without a service. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { freePort } from '../helpers/farm.ts';
+import { freePort } from '../helpers/free-port.ts';
 import { addEncoder, unpackRelease } from '../helpers/windows-node.ts';
 import { openWine, wineSkip } from '../helpers/wine.ts';
 

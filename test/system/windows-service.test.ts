@@ -10,8 +10,9 @@ import type { JobView } from '../../src/protocol/jobs.ts';
 import type { NodeView } from '../../src/protocol/nodes.ts';
 import { writeProject } from '../after-effects/project-file.ts';
 import { FONT, GREETING, greetingManifest, greetingProject } from '../helpers/after-effects.ts';
-import { type Farm, freePort, mockTemplate, startFarm } from '../helpers/farm.ts';
+import { type Farm, mockTemplate, startFarm } from '../helpers/farm.ts';
 import { jobView, untilJob } from '../helpers/farm-jobs.ts';
+import { freePort } from '../helpers/free-port.ts';
 import {
   addEncoder,
   installAfterEffects,
