@@ -205,14 +205,20 @@ export function validator(schema: z.ZodType, part = 'body') {
 /** What a schema refused, as an error that names the fields. */
 export function invalidRequest(issues: readonly z.core.$ZodIssue[], part: string): FlatrenderError {
   const problems = issues.slice(0, 10).map((issue) => {
-    const message = issue.message.replace(/^Invalid input: /, '');
-    return { path: issue.path.map(String).join('.'), message };
+    // Names come from the request: it must not be answered with itself.
+    const message = cut(issue.message.replace(/^Invalid input: /, ''));
+    return { path: cut(issue.path.map(String).join('.')), message };
   });
   const text = problems.map(({ path, message }) =>
     path === '' ? `the ${part}: ${message}` : `${path}: ${message}`,
   );
   return new FlatrenderError('REQUEST_INVALID', text.join('; '), { details: { part, problems } });
 }
+
+function cut(text: string): string {
+  return text.length > LONGEST_ISSUE ? `${text.slice(0, LONGEST_ISSUE)}…` : text;
+}
+const LONGEST_ISSUE = 500;
 
 /** Refuses a request that has this header more than once. */
 export function refuseRepeated(rawHeaders: readonly string[], name: string): void {

@@ -106,6 +106,7 @@ function applied(root: unknown, { place, kind, value: given, key }: Change): unk
   if (kind === 'set') holder[at.key] = value;
   else if (kind === 'delete') delete holder[at.key];
   else if (kind === 'double') holder[`${at.key}2`] = holder[at.key];
+  else if (Array.isArray(holder)) holder.push(value);
   // An own property of this name, as JSON.parse makes it.
   else
     Object.defineProperty(holder, kind === 'proto' ? '__proto__' : key, {

@@ -32,7 +32,6 @@ do {
   seed += 1;
   process.stdout.write(`${rounds} rounds, ${runs} inputs, ${found.length} findings\n`);
 } while (Date.now() < endsAt);
-for (const each of found) process.stdout.write(`\n${each}\n`);
 process.exitCode = found.length > 0 ? 1 : 0;
 
 async function one<T>(
@@ -46,5 +45,6 @@ async function one<T>(
   if (!details.failed) return;
   const shown = fc.stringify(details.counterexample).slice(0, 2000);
   const again = `npm run fuzz -- --only ${JSON.stringify(name)} --seed ${seed}`;
-  found.push(`${name}: ${shown}\n${String(details.errorInstance)}\nagain: ${again}`);
+  found.push(name);
+  process.stdout.write(`\n${name}: ${shown}\n${String(details.errorInstance)}\nagain: ${again}\n\n`);
 }
