@@ -1,13 +1,13 @@
 /** Files to and from signed URLs: streamed, verified, resumed. */
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream, type ReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { isRetryable, retry } from '../lib/retry.ts';
 import { connectionError } from './connection-error.ts';
+import { BatchWriter, CHUNK_BYTES, readRange } from './file-chunks.ts';
 import { plainUrl, refusal } from './refusal.ts';
 
 export interface TransferOptions {
@@ -50,7 +50,6 @@ export interface Transfers {
 
 // A transfer may take hours, but not stand still.
 const STALL_MS = 60_000;
-const CHUNK_BYTES = 1024 * 1024;
 const TRIES = 8;
 // The second time the same bytes are wrong, fetching them again is no use.
 const CORRUPT_TRIES = 2;
@@ -169,20 +168,28 @@ async function fetchRest(options: Download, part: Part, dispatcher: Dispatcher, 
     }
     await restart(part);
   }
+  const writer = new BatchWriter(part.file);
   await connect(`the download of ${plainUrl(url)} was cut`, signal, async () => {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      if (part.size + chunk.length > sizeBytes) {
-        body.destroy();
-        await restart(part);
-        throw new FlatrenderError(
-          'OBJECT_CORRUPT',
-          `${plainUrl(url)} is longer than the ${sizeBytes} bytes promised`,
-        );
+    try {
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        if (part.size + chunk.length > sizeBytes) {
+          body.destroy();
+          await writer.flush();
+          await restart(part);
+          throw new FlatrenderError(
+            'OBJECT_CORRUPT',
+            `${plainUrl(url)} is longer than the ${sizeBytes} bytes promised`,
+          );
+        }
+        part.hash.update(chunk);
+        part.size += chunk.length;
+        const full = writer.add(chunk);
+        if (full !== null) await full;
+        options.onProgress?.(part.size, sizeBytes);
       }
-      await writeAll(part.file, chunk);
-      part.hash.update(chunk);
-      part.size += chunk.length;
-      options.onProgress?.(part.size, sizeBytes);
+    } finally {
+      // Also what came before a cut: the next try goes on behind it.
+      await writer.flush();
     }
   });
   if (part.size < sizeBytes) {
@@ -191,10 +198,6 @@ async function fetchRest(options: Download, part: Part, dispatcher: Dispatcher, 
       `the download of ${plainUrl(url)} ended after ${part.size} of ${sizeBytes} bytes`,
     );
   }
-}
-
-async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
-  for (let done = 0; done < chunk.length; ) done += (await file.write(chunk, done)).bytesWritten;
 }
 
 async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Promise<void> {
@@ -209,43 +212,22 @@ async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Pr
           `${path} has ${actual} bytes instead of ${sizeBytes}: something changed it`,
         );
       }
-      const range = options.part ? { start, end: start + bytes - 1 } : {};
-      const file = createReadStream(path, { highWaterMark: CHUNK_BYTES, ...range });
-      try {
-        const answer = await connect(`cannot upload to ${plainUrl(url)}`, signal, () =>
-          request(url, {
-            method: 'PUT',
-            headers: { ...options.headers, 'content-length': String(bytes) },
-            body: Readable.from(
-              counted(file, (done) => options.onProgress?.(done, bytes)),
-              { objectMode: false },
-            ),
-            signal,
-            dispatcher,
-          }),
-        );
-        if (answer.statusCode < 200 || answer.statusCode > 299)
-          throw await refusal('upload', url, answer, clock);
-        await answer.body.dump();
-      } finally {
-        file.destroy();
-      }
+      const answer = await connect(`cannot upload to ${plainUrl(url)}`, signal, () =>
+        request(url, {
+          method: 'PUT',
+          headers: { ...options.headers, 'content-length': String(bytes) },
+          // undici's types leave out what its documentation lists.
+          body: readRange(path, { start, bytes, onProgress: options.onProgress }) as unknown as Readable,
+          signal,
+          dispatcher,
+        }),
+      );
+      if (answer.statusCode < 200 || answer.statusCode > 299)
+        throw await refusal('upload', url, answer, clock);
+      await answer.body.dump();
     },
     { clock, signal, tries: options.tries ?? TRIES, onRetry: options.onRetry },
   );
-}
-
-/**
- * The chunks of a file, counted as they are asked for. A listener for its data would make the file flow at once, and what comes
- * before the connection is there (TLS takes a while) would be lost.
- */
-async function* counted(file: ReadStream, onBytes: (done: number) => void): AsyncGenerator<Buffer> {
-  let done = 0;
-  for await (const chunk of file as AsyncIterable<Buffer>) {
-    done += chunk.length;
-    onBytes(done);
-    yield chunk;
-  }
 }
 
 /** Runs a step of a transfer; what breaks on the network becomes TRANSFER_FAILED. */

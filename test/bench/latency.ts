@@ -1,8 +1,13 @@
 /** How soon an idle agent starts what was submitted, and what thousands of beating agents cost. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { mockTemplate, startFarm } from '../helpers/farm.ts';
+import type { RunningCli } from '../helpers/cli.ts';
+import { type Farm, mockTemplate, startFarm, UNLIMITED } from '../helpers/farm.ts';
 import { LoadClient, percentile } from '../helpers/load-client.ts';
 import { addNode, claimOnce, type NodeKey } from '../helpers/load-node.ts';
+import { noPostgres, startPostgres } from '../helpers/postgres.ts';
 import { cpuSeconds, round, rssMb } from './process-usage.ts';
 import { JOB_REQUEST } from './queue.ts';
 
@@ -16,7 +21,22 @@ export interface LatencyFigures {
 /** submit → the claim's answer has arrived at an agent, with this many agents waiting in a long-poll. */
 export async function benchLatency(waiting: number, submits: number): Promise<LatencyFigures> {
   await using farm = await startFarm({ mode: 'built' });
-  const polls = new LoadClient(farm.url, farm.token, waiting + 8);
+  return await latencyOf(farm, farm, waiting, submits);
+}
+
+/** The agents wait at another control plane than the one that takes the submits. */
+export async function benchReplicaLatency(waiting: number, submits: number): Promise<LatencyFigures | null> {
+  await using shared = await startSharedFarm();
+  return shared && (await latencyOf(shared.farm, shared.replica, waiting, submits));
+}
+
+async function latencyOf(
+  farm: Farm,
+  replica: { readonly url: string },
+  waiting: number,
+  submits: number,
+): Promise<LatencyFigures> {
+  const polls = new LoadClient(replica.url, farm.token, waiting + 8);
   try {
     await farm.pushTemplate(mockTemplate('bench', 0));
     const nodes: NodeKey[] = [];
@@ -61,7 +81,7 @@ export interface HeartbeatFigures {
   readonly agents: number;
   readonly everySeconds: number;
   readonly beatsPerSecond: number;
-  /** CPU of the control plane as a share of one core. */
+  /** CPU of the control planes as a share of one core. */
   readonly cpuShare: number;
   readonly rssMb: number;
 }
@@ -72,8 +92,31 @@ export async function benchHeartbeats(
   everySeconds: number,
   seconds: number,
 ): Promise<HeartbeatFigures> {
-  await using farm = await startFarm({ mode: 'built' });
+  await using farm = await startFarm({ mode: 'built', settings: UNLIMITED });
+  return await heartbeatsOf(farm, [farm.control()], agents, everySeconds, seconds);
+}
+
+/** On PostgreSQL: all beat at one of two control planes, and both are counted. */
+export async function benchReplicaHeartbeats(
+  agents: number,
+  everySeconds: number,
+  seconds: number,
+): Promise<HeartbeatFigures | null> {
+  await using shared = await startSharedFarm();
+  if (shared === null) return null;
+  const { farm, replica } = shared;
+  return await heartbeatsOf(farm, [farm.control(), replica], agents, everySeconds, seconds);
+}
+
+async function heartbeatsOf(
+  farm: Farm,
+  controls: readonly RunningCli[],
+  agents: number,
+  everySeconds: number,
+  seconds: number,
+): Promise<HeartbeatFigures> {
   const client = new LoadClient(farm.url, farm.token, 64);
+  const cpuOfAll = (): number => controls.reduce((sum, control) => sum + cpuSeconds(control), 0);
   try {
     const nodes: NodeKey[] = [];
     const create = async (n: number): Promise<void> => {
@@ -84,7 +127,7 @@ export async function benchHeartbeats(
     }
     await delay(1000);
     let beats = 0;
-    const cpu = cpuSeconds(farm.control());
+    const cpu = cpuOfAll();
     const startedAt = performance.now();
     const open = new Set<Promise<void>>();
     const total = Math.round((agents * seconds) / everySeconds);
@@ -105,7 +148,7 @@ export async function benchHeartbeats(
     }
     await Promise.all(open);
     const elapsed = (performance.now() - startedAt) / 1000;
-    const used = cpuSeconds(farm.control()) - cpu;
+    const used = cpuOfAll() - cpu;
     return {
       agents,
       everySeconds,
@@ -117,4 +160,24 @@ export async function benchHeartbeats(
   } finally {
     await client.close();
   }
+}
+
+interface SharedTwo extends AsyncDisposable {
+  readonly farm: Farm;
+  readonly replica: RunningCli & { readonly url: string };
+}
+
+/** Two control planes on a PostgreSQL server that has everything on the disk before it acknowledges; null: there is none. */
+async function startSharedFarm(): Promise<SharedTwo | null> {
+  if (noPostgres !== false) return null;
+  await using undo = new AsyncDisposableStack();
+  const cluster = undo.use(await startPostgres({ durable: true }));
+  const objects = await mkdtemp(join(tmpdir(), 'flatrender-bench-'));
+  undo.defer(() => rm(objects, { recursive: true, force: true, maxRetries: 3 }));
+  const { url } = await cluster.createDatabase();
+  const settings = { ...UNLIMITED, store: url, 'objects.path': objects };
+  const farm = undo.use(await startFarm({ mode: 'built', settings }));
+  const replica = await farm.startReplica();
+  const all = undo.move();
+  return { farm, replica, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }

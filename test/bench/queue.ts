@@ -7,7 +7,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { newId } from '../../src/lib/ids.ts';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts';
 import type { JobWithTasks, NewJob, Store } from '../../src/store/store.ts';
-import { type Farm, mockTemplate, startFarm } from '../helpers/farm.ts';
+import { type Farm, mockTemplate, startFarm, UNLIMITED } from '../helpers/farm.ts';
 import { LoadClient, percentile, runWorkers } from '../helpers/load-client.ts';
 import { addNode, claimOnce, completeOnce, type NodeKey } from '../helpers/load-node.ts';
 import { cpuSeconds, round, rssMb } from './process-usage.ts';
@@ -40,7 +40,10 @@ export async function benchQueue(
   report: (row: QueueFigures) => void,
 ): Promise<QueueFigures[]> {
   // A cycle is one claim and one completion; uploads are the object store's figure, not the queue's.
-  await using farm = await startFarm({ mode: 'built', settings: { 'objects.checkOutputs': false } });
+  await using farm = await startFarm({
+    mode: 'built',
+    settings: { ...UNLIMITED, 'objects.checkOutputs': false },
+  });
   const { nodes, misfit, sample } = await prepareFarm(farm, Math.max(...workerCounts));
   const rows: QueueFigures[] = [];
   for (const size of sizes) {

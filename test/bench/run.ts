@@ -20,12 +20,14 @@ const SECTIONS: Record<string, (full: boolean) => Promise<unknown>> = {
   },
   postgres: async (full) => {
     const { benchPostgres } = await import('./postgres.ts');
-    const { benchReplicaLatency } = await import('./postgres-latency.ts');
+    const { benchReplicaHeartbeats, benchReplicaLatency } = await import('./latency.ts');
     const sizes = full ? [1_000, 50_000, 1_000_000] : [1_000, 50_000];
     const pairs = await benchPostgres(sizes, full ? 5000 : 2000, show);
-    const latency = await benchReplicaLatency(full ? 1000 : 300);
+    const latency = await benchReplicaLatency(100, full ? 1000 : 300);
     if (latency !== null) show(latency);
-    return { pairs, latency };
+    const heartbeats = await benchReplicaHeartbeats(full ? 10_000 : 1000, 5, full ? 20 : 10);
+    if (heartbeats !== null) show(heartbeats);
+    return { pairs, latency, heartbeats };
   },
   latency: async (full) => {
     const { benchLatency } = await import('./latency.ts');

@@ -1,6 +1,6 @@
 /** A farm of real processes on this machine: `control run` and any number of `agent run`, each killable. */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CliMode, type RunningCli, runCliJson, startCli } from './cli.ts';
@@ -13,6 +13,12 @@ export interface FarmOptions {
   /** Changes in flatrender.yaml, by dotted key. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
+
+/** One caller may ask for as much as it can: a load generator is a whole farm's callers behind one token. */
+export const UNLIMITED: Readonly<Record<string, number>> = {
+  'limits.tokenRequestsPerSecond': 0,
+  'limits.nodeRequestsPerSecond': 0,
+};
 
 /** Lease times in seconds, short ones: a test of minutes becomes one of seconds. */
 export function leaseTimes(
@@ -46,6 +52,8 @@ export interface Farm extends AsyncDisposable {
   control(): RunningCli;
   /** Starts the control plane (again); resolves when `/health` answers. */
   startControl(): Promise<RunningCli>;
+  /** One more control plane of this farm, whose database and objects must be for several. */
+  startReplica(): Promise<RunningCli & { readonly url: string }>;
   /** Creates (or, known already, re-uses) a node and starts its agent; resolves when its health answers. */
   startAgent(id: string, env?: Record<string, string>): Promise<AgentProcess>;
   /** Writes a template into the farm; files by name. */
@@ -89,6 +97,19 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
       started.push(control);
       await waitForHealth(`${url}/health`, control);
       return control;
+    },
+    async startReplica() {
+      const own = join(home, `replica-${started.length}`);
+      await mkdir(join(own, '.flatrender'), { recursive: true, mode: 0o700 });
+      for (const file of ['farm.secret', 'flatrender.yaml'])
+        await copyFile(join(home, '.flatrender', file), join(own, '.flatrender', file));
+      const ownPort = await freePort();
+      const env = { FLATRENDER_GATEWAY_PORT: String(ownPort) };
+      const replica = await startCli(['control', 'run'], { ...cli, home: own, env });
+      started.push(replica);
+      const ownUrl = `http://127.0.0.1:${ownPort}`;
+      await waitForHealth(`${ownUrl}/health`, replica);
+      return Object.assign(replica, { url: ownUrl });
     },
     async startAgent(id, env = {}) {
       let secret = secrets.get(id);

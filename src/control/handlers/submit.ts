@@ -129,6 +129,7 @@ const FETCHING_JOBS = 8;
 
 /** The requests with the files of URLs in their inputs fetched; a batch fetches for some jobs at a time. */
 async function withFiles(control: Control, requests: readonly JobRequest[]): Promise<readonly JobRequest[]> {
+  if (!requests.some(({ inputs }) => mayHaveUrls(inputs))) return requests;
   const ready = [...requests];
   const waiting = requests.entries().filter(([, { inputs }]) => mayHaveUrls(inputs));
   let isOver = false;
