@@ -7,6 +7,7 @@ import { noTracing, type Tracing } from '../lib/tracing.ts';
 import type { Mesh } from '../mesh/mesh.ts';
 import type { DumpSource } from '../store/dump.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
+import { AttemptFiles } from './attempt-files.ts';
 import { Audit } from './audit.ts';
 import { ClientAuth } from './client-auth.ts';
 import type { Control } from './context.ts';
@@ -124,6 +125,7 @@ export function assemble(parts: ControlParts): Control {
     previews: new Previews({ maxBytes: config.limits.previewBytes, minIntervalMs, clock }),
     templates: new TemplateCache(store, clock),
     uploads: new FinishedUploads(),
+    attemptFiles: new AttemptFiles(),
     verified: new VerifiedObjects({ objects, logger }),
     audit: new Audit({ store, clock, logger }),
     clientAuth: new ClientAuth({ store, clock }),

@@ -7,6 +7,7 @@ import type { ObjectGrant, VerifyObjectUrl } from '../objects/fs.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
 import type { DumpSource } from '../store/dump.ts';
 import type { RetryPolicy, Store } from '../store/store.ts';
+import type { AttemptFiles } from './attempt-files.ts';
 import type { Audit } from './audit.ts';
 import type { ClientAuth } from './client-auth.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -49,6 +50,7 @@ export interface Control {
   readonly templates: TemplateCache;
   readonly recentObjects: RecentObjects;
   readonly uploads: FinishedUploads;
+  readonly attemptFiles: AttemptFiles;
   readonly verified: VerifiedObjects;
   readonly clientAuth: ClientAuth;
   readonly audit: Audit;

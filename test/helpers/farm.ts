@@ -69,7 +69,8 @@ export async function startFarm(options: FarmOptions = {}): Promise<Farm> {
   const port = await freePort();
   const init = await runCliJson<{ token?: string }>(
     ['control', 'init', '--yes', '--port', String(port)],
-    cli,
+    // The first token is written into the store.
+    { ...cli, env: { FLATRENDER_STORE: options.settings?.store as string | undefined } },
   );
   const { token } = init.json;
   if (init.exitCode !== 0 || token === undefined)

@@ -116,6 +116,26 @@ test('the address of an upload is good for that file, that size and that content
   assert.equal(await put(url, film), 200);
 });
 
+test('an attempt has so many files, and the reasons for its failure so much room', async () => {
+  await using farm = await startTestControl();
+  const { bad, own } = await twoNodes(farm);
+  const ask = async (fileName: string, epoch = own.epoch): Promise<number> =>
+    (
+      await farm.asNode(bad, `/v1/agent/tasks/${own.id}/uploads`, {
+        ...{ epoch, fileName, sizeBytes: 1, sha256: sha256Of1 },
+      })
+    ).status;
+  for (let n = 1; n <= 16; n += 1) assert.equal(await ask(`file-${n}`), 200);
+  assert.equal(await ask('file-17'), 400);
+  assert.equal(await ask('file-3'), 200);
+  const error = { code: 'ENGINE_FAILED', message: 'too much to say', details: { names: 'x'.repeat(70_000) } };
+  const failed = await farm.asNode(bad, `/v1/agent/tasks/${own.id}/fail`, { epoch: own.epoch, error });
+  assert.equal(failed.status, 200);
+  const { body: job } = await farm.call('GET', `/v1/jobs/${own.jobId}`);
+  assert.deepEqual(job.tasks[0].attempts[0].error.details, { omittedBytes: 70_012 });
+  assert.equal(job.tasks[0].attempts[0].error.message, 'too much to say');
+});
+
 test('a node has no say in what clients do, nor in other nodes', async () => {
   await using farm = await startTestControl();
   const { bad, own } = await twoNodes(farm);

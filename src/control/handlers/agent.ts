@@ -20,7 +20,7 @@ import {
   UploadAnswer,
   UploadRequest,
 } from '../../protocol/agent.ts';
-import type { AssetRef } from '../../protocol/jobs.ts';
+import type { AssetRef, TaskError } from '../../protocol/jobs.ts';
 import type { Fence, JobWithTask, ReportOutcome } from '../../store/store.ts';
 import { baseUrlFor } from '../base-url.ts';
 import type { Control } from '../context.ts';
@@ -92,12 +92,23 @@ export function agentRoutes(routes: Routes, control: Control): void {
           },
         );
       }
+      control.attemptFiles.admit({ taskId: params.id, epoch }, body.fileName);
       const key = objectKeys.output(params.id, epoch, body.fileName);
       const baseUrl = baseUrlFor(control, request, 'node');
       return await uploadPlace(control, { key, sizeBytes, sha256, baseUrl, canParts: body.parts === true });
     },
   });
   reportRoutes(routes, control);
+}
+
+// Kept with the task, the attempt and the job, and read with every look at them.
+const DETAILS_BYTES = 64 * 1024;
+
+/** A failure is never refused for what it says; what nobody could read is left out. */
+function withShortDetails(error: TaskError): TaskError {
+  if (error.details === undefined) return error;
+  const bytes = Buffer.byteLength(JSON.stringify(error.details));
+  return bytes <= DETAILS_BYTES ? error : { ...error, details: { omittedBytes: bytes } };
 }
 
 function reportRoutes(routes: Routes, control: Control): void {
@@ -120,7 +131,7 @@ function reportRoutes(routes: Routes, control: Control): void {
     body: FailRequest,
     async handle({ body, node, params }) {
       const fence: Fence = { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id };
-      const outcome = await store.fail(fence, body.error, policy, clock.now());
+      const outcome = await store.fail(fence, withShortDetails(body.error), policy, clock.now());
       const { code, message } = body.error;
       if (!outcome.repeated) {
         control.logger.warn('task.failed', { ...fence, code, message, state: outcome.task.state });
