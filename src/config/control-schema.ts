@@ -108,7 +108,7 @@ const Limits = z.strictObject({
   uploadBytes: count(20 * GiB, 1024, 1024 * GiB),
   uploadIdleSeconds: seconds(60, 0.1, 3600),
   urlLength: count(8192, 1024, 65_536),
-  connections: count(20_000, 10, 1_000_000),
+  connections: count(30_000, 10, 1_000_000),
   logBytesPerAttempt: count(MiB, 1024, 1024 * MiB),
   previewBytes: count(64 * MiB, MiB, 4 * GiB),
   eventClients: count(500, 1, 100_000),

@@ -47,6 +47,7 @@ export class Load implements AsyncDisposable {
   readonly #workers: Promise<void>[] = [];
   readonly #uploads = new Map<string, Upload>();
   readonly #probe: NodeKey;
+  readonly #said = new Map<string, { readonly at: number; readonly what: string }>();
   #isSubmitting = true;
   #isWorking = true;
   #isGivenUp = false;
@@ -155,6 +156,28 @@ export class Load implements AsyncDisposable {
     await this.#client.close();
   }
 
+  /** What became of the last request of each node, for a farm that stands still. */
+  nodesSaid(): string {
+    const now = performance.now();
+    return [...this.#said]
+      .map(([id, { at, what }]) => `${id}: ${what}, ${Math.round(now - at)} ms ago`)
+      .join('; ');
+  }
+
+  async #heard<T extends Answer>(node: NodeKey, what: string, asking: Promise<T>): Promise<T> {
+    const note = (outcome: string): void => {
+      this.#said.set(node.id, { at: performance.now(), what: `${what} → ${outcome}` });
+    };
+    try {
+      const answer = await asking;
+      note(refusalOf(answer));
+      return answer;
+    } catch (error) {
+      note(String(error));
+      throw error;
+    }
+  }
+
   /** Gives up whatever is under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isGivenUp = true;
@@ -235,12 +258,9 @@ export class Load implements AsyncDisposable {
     waitMs: number,
     timeoutMs = waitMs + 2000,
   ): Promise<ClaimedTask | null> {
-    const answer = await this.#client.asNode(
-      node,
-      '/v1/agent/claim',
-      { claimId, freeSlots: 1, waitMs },
-      { timeoutMs },
-    );
+    const body = { claimId, freeSlots: 1, waitMs };
+    const asking = this.#client.asNode(node, '/v1/agent/claim', body, { timeoutMs });
+    const answer = await this.#heard(node, 'claim', asking);
     if (answer.status === 204) return null;
     if (answer.status !== 200) {
       this.#refused('claim', answer);
@@ -259,10 +279,9 @@ export class Load implements AsyncDisposable {
     if (result === null || result === undefined) return false;
     this.#uploads.set(id, result);
     const { key, sha256, sizeBytes } = result;
-    const answer = await this.#client.asNode(node, `/v1/agent/tasks/${id}/complete`, {
-      epoch,
-      result: { ...RESULT, key, sha256, sizeBytes },
-    });
+    const report = { epoch, result: { ...RESULT, key, sha256, sizeBytes } };
+    const asking = this.#client.asNode(node, `/v1/agent/tasks/${id}/complete`, report);
+    const answer = await this.#heard(node, 'complete', asking);
     if (answer.status !== 200 && answer.status !== 409) return this.#refused('complete', answer) !== null;
     this.#uploads.delete(id);
     if (answer.status === 409) return this.#lost('complete', answer) === 'lost';

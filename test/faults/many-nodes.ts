@@ -1,7 +1,7 @@
 /** As many nodes as a large farm has, each with its long-poll and its heartbeats, and a control plane that is killed under them. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Agent, request } from 'undici';
+import { Client } from 'undici';
 import { signRequest } from '../../src/protocol/signatures.ts';
 import type { NodeKey } from '../helpers/load-node.ts';
 import { type Fault, type FaultOptions, type FaultReport, farmFor, Strikes } from './fault.ts';
@@ -11,7 +11,13 @@ import { cpuSeconds, residentMb } from './process-facts.ts';
 
 const WATCH_MS = 20_000;
 const POLL_MS = 30_000;
-const PATIENT = { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 30_000 } };
+const PATIENCE_MS = POLL_MS + 15_000;
+const PATIENT = {
+  ...{ pipelining: 1, headersTimeout: PATIENCE_MS, bodyTimeout: PATIENCE_MS },
+  connect: { timeout: 30_000 },
+};
+// Real agents have a connection for heartbeats each, which would be more open files than this machine gives one process.
+const HEARTBEAT_CONNECTIONS = 500;
 
 /** Strikes are kills of the control plane; the number of nodes can be set for small runs. */
 export function manyNodes(count: number): Fault {
@@ -57,12 +63,11 @@ export function manyNodes(count: number): Fault {
 
 /** Nodes that ask for work that never comes. */
 class Crowd implements AsyncDisposable {
-  readonly #farm: FaultFarm;
-  // One connection for each poll. Heartbeats share some: real agents have one each, which would be more open files than this
-  // machine gives one process.
-  readonly #polls = new Agent({ connections: null, pipelining: 1, ...PATIENT });
-  readonly #heartbeats = new Agent({ connections: 500, pipelining: 1, ...PATIENT });
-  readonly #ending = new AbortController();
+  // Each with its own clients: a pool looks for a free one among all of them, for every request.
+  readonly #polls: Client[] = [];
+  readonly #heartbeats: Client[] = [];
+  readonly #sleeping = new Map<NodeJS.Timeout, () => void>();
+  #isOver = false;
   readonly #nodes: NodeKey[] = [];
   readonly #loops: Promise<void>[] = [];
   /** When each was answered last. */
@@ -73,7 +78,7 @@ class Crowd implements AsyncDisposable {
   polling = 0;
 
   static async start(farm: FaultFarm, count: number, say: (text: string) => void): Promise<Crowd> {
-    const crowd = new Crowd(farm);
+    const crowd = new Crowd();
     let next = 0;
     await Promise.all(
       Array.from({ length: 16 }, async () => {
@@ -84,12 +89,15 @@ class Crowd implements AsyncDisposable {
       }),
     );
     say(`${count} nodes registered`);
-    for (const node of crowd.#nodes) crowd.#loops.push(crowd.#poll(node), crowd.#beat(node));
+    const client = (): Client => new Client(farm.url, PATIENT);
+    crowd.#heartbeats.push(...Array.from({ length: Math.min(count, HEARTBEAT_CONNECTIONS) }, client));
+    for (const [n, node] of crowd.#nodes.entries()) {
+      const own = client();
+      crowd.#polls.push(own);
+      const shared = crowd.#heartbeats[n % crowd.#heartbeats.length] ?? own;
+      crowd.#loops.push(crowd.#poll(node, own), crowd.#beat(node, shared));
+    }
     return crowd;
-  }
-
-  private constructor(farm: FaultFarm) {
-    this.#farm = farm;
   }
 
   /** Resolves when every node was answered a heartbeat since now. */
@@ -108,30 +116,30 @@ class Crowd implements AsyncDisposable {
     }
   }
 
-  async #poll(node: NodeKey): Promise<void> {
-    const { signal } = this.#ending;
-    await delay(Math.random() * 5000);
-    while (!signal.aborted) {
+  async #poll(node: NodeKey, client: Client): Promise<void> {
+    await this.#sleep(Math.random() * 5000);
+    while (!this.#isOver) {
       this.polling += 1;
       const body = { claimId: randomBytes(8).toString('hex'), freeSlots: 1, waitMs: POLL_MS };
-      const status = await this.#send(node, '/v1/agent/claim', body).then(
+      const status = await this.#send(client, node, '/v1/agent/claim', body).then(
         (answer) => answer.status,
         () => 0,
       );
       this.polling -= 1;
       // As agents do: not all at once.
-      if (status !== 204 && !signal.aborted) await delay(500 + Math.random() * 2000);
+      if (status !== 204) await this.#sleep(500 + Math.random() * 2000);
     }
   }
 
-  async #beat(node: NodeKey): Promise<void> {
-    const { signal } = this.#ending;
+  async #beat(node: NodeKey, client: Client): Promise<void> {
     let nextMs = Math.random() * 5000;
-    while (!signal.aborted) {
-      await delay(nextMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
+    for (;;) {
+      await this.#sleep(nextMs);
+      if (this.#isOver) return;
       try {
-        const { status, text } = await this.#send(node, '/v1/agent/heartbeat', { leases: [], system: null });
+        const { status, text } = await this.#send(client, node, '/v1/agent/heartbeat', {
+          ...{ leases: [], system: null },
+        });
         if (status !== 200) throw new Error(text);
         this.beats += 1;
         this.#heard.set(node.id, performance.now());
@@ -144,7 +152,24 @@ class Crowd implements AsyncDisposable {
     }
   }
 
-  async #send(node: NodeKey, path: string, payload: object): Promise<{ status: number; text: string }> {
+  /** Until then, or until it is over. */
+  #sleep(ms: number): Promise<void> {
+    if (this.#isOver) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#sleeping.delete(timer);
+        resolve();
+      }, ms);
+      this.#sleeping.set(timer, resolve);
+    });
+  }
+
+  async #send(
+    client: Client,
+    node: NodeKey,
+    path: string,
+    payload: object,
+  ): Promise<{ status: number; text: string }> {
     const body = JSON.stringify(payload);
     const headers = signRequest(
       { method: 'POST', path, query: '' },
@@ -155,19 +180,20 @@ class Crowd implements AsyncDisposable {
         nonce: randomBytes(16).toString('base64url'),
       },
     );
-    const answer = await request(`${this.#farm.url}${path}`, {
-      method: 'POST',
+    const answer = await client.request({
+      ...{ method: 'POST', path, body },
       headers: { ...headers, 'content-type': 'application/json' },
-      body,
-      dispatcher: path.endsWith('/claim') ? this.#polls : this.#heartbeats,
-      signal: AbortSignal.any([this.#ending.signal, AbortSignal.timeout(POLL_MS + 15_000)]),
     });
     return { status: answer.statusCode, text: await answer.body.text() };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ending.abort(new Error('over'));
-    await Promise.all([this.#polls.destroy(), this.#heartbeats.destroy()]);
+    this.#isOver = true;
+    for (const [timer, resolve] of this.#sleeping) {
+      clearTimeout(timer);
+      resolve();
+    }
+    await Promise.all([...this.#polls, ...this.#heartbeats].map((client) => client.destroy()));
     await Promise.all(this.#loops);
   }
 }

@@ -29,6 +29,7 @@ const AT_ONCE = 8;
 export async function judge(farm: FaultFarm, load: Load, drainMs = DRAIN_MS): Promise<Verdict> {
   await load.stop();
   const stuck = await drain(farm, drainMs);
+  if (stuck.length > 0) stuck.unshift(`of the nodes: ${load.nodesSaid()}`);
   await load.close();
   const { ledger } = load;
   const jobs = await listJobs(farm);
@@ -91,12 +92,16 @@ function sameName(jobs: ReadonlyMap<string, JobView>): string[] {
     .map(([name, same]) => `${name} was stored ${same.length} times`);
 }
 
-/** The jobs that are not over when time is up. */
+/** The jobs that are not over when none has ended for so long: a machine that is busy with other things only takes longer. */
 async function drain(farm: FaultFarm, ms: number): Promise<string[]> {
-  const giveUpAt = performance.now() + ms;
-  for (;;) {
+  let giveUpAt = performance.now() + ms;
+  for (let fewest = Number.POSITIVE_INFINITY; ; ) {
     const { jobs } = await get<{ jobs: JobView[] }>(farm, `/v1/jobs?state=${OPEN}&limit=1000`);
     if (jobs.length === 0) return [];
+    if (jobs.length < fewest) {
+      fewest = jobs.length;
+      giveUpAt = performance.now() + ms;
+    }
     if (performance.now() > giveUpAt) return await Promise.all(jobs.map(({ id }) => describe(farm, id)));
     await delay(100);
   }
