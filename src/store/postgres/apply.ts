@@ -1,7 +1,8 @@
 /** What a transaction changes, as rows of JSON, and the statement that writes them. */
 import { deliveryHost } from '../deliveries.ts';
+import type { StoredTask } from '../records.ts';
 import type { AttemptRecord, JobRecord } from '../store.ts';
-import type { StoredJob, StoredTask } from './rows.ts';
+import type { StoredJob } from './rows.ts';
 
 type JsonRow = Readonly<Record<string, unknown>>;
 

@@ -1,9 +1,8 @@
-import type { AuditEntry, AuditStore } from '../audit.ts';
+import type { AuditStore } from '../audit.ts';
 import { portableJson } from '../portable-text.ts';
+import { toAuditEntry } from '../records.ts';
 import { CHUNK, type Context } from './context.ts';
-import type { Row } from './database.ts';
 import { purgeInChunks } from './purge-in-chunks.ts';
-import { text } from './rows.ts';
 
 export function auditMethods({ db }: Context): AuditStore {
   return {
@@ -29,7 +28,7 @@ export function auditMethods({ db }: Context): AuditStore {
       ].flatMap(([text, value]) => (value === undefined ? [] : [`${text} $${values.push(value)}`]));
       const where = conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
       const rows = await db.rows(`select * from audit ${where} order by seq desc limit $1`, values);
-      return rows.map(toEntry);
+      return rows.map(toAuditEntry);
     },
 
     purgeAudit: (before, limit) =>
@@ -39,18 +38,5 @@ export function auditMethods({ db }: Context): AuditStore {
         before,
         { limit, chunk: CHUNK },
       ),
-  };
-}
-
-function toEntry(row: Row): AuditEntry {
-  return {
-    seq: Number(row.seq),
-    at: Number(row.at),
-    actor: String(row.actor),
-    action: String(row.action),
-    subject: text(row.subject),
-    outcome: String(row.outcome),
-    from: text(row.from),
-    details: row.details as Record<string, unknown>,
   };
 }

@@ -1,10 +1,11 @@
 /** Claims: the best queued tasks for nodes that wait, in one transaction for all that ask at the same time. */
 import { FlatrenderError } from '../../lib/errors.ts';
+import type { StoredTask } from '../records.ts';
 import type { ClaimInput, JobWithTask } from '../store.ts';
 import type { Context } from './context.ts';
 import type { Row, Transaction } from './database.ts';
 import type { Outcome } from './lane.ts';
-import { type StoredTask, TASK_COLUMNS } from './rows.ts';
+import { TASK_COLUMNS } from './rows.ts';
 import { Work } from './work.ts';
 
 type Claimed = JobWithTask | null;

@@ -1,9 +1,8 @@
-import { type DeliveryRecord, type DeliveryState, type DeliveryStore, deliveryHost } from '../deliveries.ts';
+import { type DeliveryRecord, type DeliveryStore, deliveryHost } from '../deliveries.ts';
+import { number, toDelivery } from '../records.ts';
 import { deliveryNotFound } from '../refusals.ts';
 import { CHUNK, type Context } from './context.ts';
-import type { Row } from './database.ts';
 import { purgeInChunks } from './purge-in-chunks.ts';
-import { number, text } from './rows.ts';
 
 export function deliveryMethods({ db, announce }: Context): DeliveryStore {
   async function find(id: string): Promise<DeliveryRecord | null> {
@@ -89,21 +88,3 @@ const TAKE = `with due as materialized (
   select id as due_id, row_number() over (order by due_at, created_at, id) as place from due
 )
 update deliveries set due_at = $2 from placed where id = due_id returning *`;
-
-function toDelivery(row: Row): DeliveryRecord {
-  return {
-    id: String(row.id),
-    type: String(row.type),
-    jobId: text(row.job_id),
-    url: String(row.url),
-    body: text(row.body),
-    createdAt: Number(row.created_at),
-    dueAt: Number(row.due_at),
-    state: String(row.state) as DeliveryState,
-    attempts: Number(row.attempts),
-    lastAttemptAt: number(row.last_attempt_at),
-    lastStatus: number(row.last_status),
-    lastError: text(row.last_error),
-    endedAt: number(row.ended_at),
-  };
-}

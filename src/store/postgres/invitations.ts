@@ -1,16 +1,12 @@
+import { toInvitation, toNode } from '../records.ts';
 import { invitationExpired, invitationReplaced, invitationUsed } from '../refusals.ts';
-import type { InvitationRecord, InvitationUse, NodeRecord, Store } from '../store.ts';
+import type { InvitationRecord, InvitationUse, NodeRecord } from '../store.ts';
+import type { InvitationStore } from '../store-parts.ts';
 import type { Context } from './context.ts';
-import type { Queries, Row } from './database.ts';
-import { lockedNodeRow, toNode } from './node-row.ts';
-import { number, text } from './rows.ts';
+import type { Queries } from './database.ts';
+import { lockedNodeRow } from './node-row.ts';
 
-type InvitationMethods = Pick<
-  Store,
-  'issueInvitation' | 'useInvitation' | 'setInvitationApplied' | 'listInvitations'
->;
-
-export function invitationMethods({ db, announce }: Context): InvitationMethods {
+export function invitationMethods({ db, announce }: Context): InvitationStore {
   return {
     async issueInvitation(nodeId, { expiresAt, temporaryKey }, now) {
       const issued = await db.transaction(async (queries) => {
@@ -93,18 +89,4 @@ async function useOne(
     [nodeId, now, hostname, publicKey, generation],
   );
   return { invitation: toInvitation(used), node: { ...node, generation } };
-}
-
-function toInvitation(row: Row): InvitationRecord {
-  return {
-    nodeId: String(row.node_id),
-    number: Number(row.number),
-    expiresAt: Number(row.expires_at),
-    temporaryKey: text(row.temporary_key),
-    usedAt: number(row.used_at),
-    usedBy: text(row.used_by),
-    publicKey: text(row.public_key),
-    isApplied: row.applied === true,
-    generation: number(row.generation),
-  };
 }

@@ -1,30 +1,19 @@
 /** Submitting, cancelling, retrying and reading jobs. */
 import type { TaskEvent } from '../../jobs/task-state-machine.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
-import type { JobRecord, Store, TaskRecord } from '../store.ts';
+import { number, type StoredTask, toAttempt } from '../records.ts';
+import type { JobRecord, TaskRecord } from '../store.ts';
+import type { JobStore } from '../store-parts.ts';
 import { CHUNK, type Context } from './context.ts';
 import type { Queries } from './database.ts';
 import { findJobs, findTasks } from './find.ts';
 import { listJobNums } from './job-lists.ts';
 import { changing } from './leases.ts';
-import { number, type StoredTask, TASK_COLUMNS, toAttempt } from './rows.ts';
+import { TASK_COLUMNS } from './rows.ts';
 import { submit } from './submit.ts';
 import type { Work } from './work.ts';
 
-type JobMethods = Pick<
-  Store,
-  | 'submit'
-  | 'getJob'
-  | 'listJobs'
-  | 'getTask'
-  | 'listAttempts'
-  | 'cancelJob'
-  | 'retryJob'
-  | 'promoteDue'
-  | 'queueAges'
->;
-
-export function jobMethods(context: Context): JobMethods {
+export function jobMethods(context: Context): JobStore {
   const { db } = context;
   return {
     submit: (jobs, idempotency) => submit(context, jobs, idempotency),

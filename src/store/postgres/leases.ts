@@ -3,15 +3,8 @@ import { isRetryable, lostTooOften, type RetryPolicy } from '../../jobs/retry-po
 import { isRepeated, type TaskEvent } from '../../jobs/task-state-machine.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { portableJson } from '../portable-text.ts';
-import type {
-  ClaimInput,
-  Fence,
-  JobWithTask,
-  LeaseState,
-  ReportOutcome,
-  Store,
-  TaskChange,
-} from '../store.ts';
+import type { ClaimInput, Fence, JobWithTask, LeaseState, ReportOutcome, TaskChange } from '../store.ts';
+import type { LeaseStore } from '../store-parts.ts';
 import { type EventData, leaseLost } from '../task-transition.ts';
 import { claimAll } from './claims.ts';
 import { CHUNK, type Context } from './context.ts';
@@ -21,11 +14,6 @@ import { Lane, type Outcome } from './lane.ts';
 import { nodesWithStreaks, noteReport } from './node-trust.ts';
 import { TASK_COLUMNS } from './rows.ts';
 import { Work } from './work.ts';
-
-type LeaseMethods = Pick<
-  Store,
-  'claim' | 'complete' | 'fail' | 'release' | 'reattach' | 'saveLeases' | 'expireLeases' | 'listRunning'
->;
 
 interface Report {
   readonly kind: 'complete' | 'fail' | 'release';
@@ -37,7 +25,7 @@ interface Report {
   readonly policy: RetryPolicy | null;
 }
 
-export function leaseMethods(context: Context): LeaseMethods {
+export function leaseMethods(context: Context): LeaseStore {
   const { db } = context;
   const claims = new Lane<ClaimInput, JobWithTask | null>((inputs) => claimAll(context, inputs));
   const reports = new Lane<Report, ReportOutcome>((inputs) => reportAll(context, inputs));

@@ -1,13 +1,12 @@
 import { jobIdOf } from '../../lib/ids.ts';
 import { linesWithRoom } from '../log-room.ts';
 import { attemptNotFound } from '../refusals.ts';
-import type { LogLine, Store } from '../store.ts';
+import type { LogLine } from '../store.ts';
+import type { LogStore } from '../store-parts.ts';
 import type { Context } from './context.ts';
 import type { Queries } from './database.ts';
 
-type LogMethods = Pick<Store, 'appendLog' | 'readLog'>;
-
-export function logMethods({ db, announce }: Context): LogMethods {
+export function logMethods({ db, announce }: Context): LogStore {
   return {
     async appendLog(taskId, epoch, lines, maxBytes) {
       const after = await db.transaction((queries) => append(queries, taskId, epoch, lines, maxBytes));

@@ -1,9 +1,10 @@
 import { judgeNode, type NodeReport } from '../node-trust.ts';
 import { portableJson } from '../portable-text.ts';
+import { streaksOf, toNode } from '../records.ts';
 import type { NodeRecord } from '../store.ts';
 import type { Queries } from './database.ts';
-import { NODES, streaksOf, toNode } from './node-row.ts';
-import { json } from './rows.ts';
+import { NODES } from './node-row.ts';
+import { jsonText } from './rows.ts';
 
 /** Of these nodes, those that have something to forget: a success of any other changes nothing. */
 export async function nodesWithStreaks(
@@ -36,7 +37,7 @@ export async function noteReport(
        revision = case when $6 then nextval('node_revisions') else revision end where id = $1`,
     [
       nodeId,
-      json(streaks),
+      jsonText(streaks),
       portableJson(node.blockedTemplates),
       node.quarantine?.since ?? null,
       node.quarantine?.reason ?? null,

@@ -1,32 +1,20 @@
 import { portableJson } from '../portable-text.ts';
+import { toNode } from '../records.ts';
 import { nodeExists, nodeNotFound } from '../refusals.ts';
-import type { NodeRecord, Store, TaskChange } from '../store.ts';
+import type { NodeRecord, TaskChange } from '../store.ts';
+import type { NodeStore } from '../store-parts.ts';
 import type { Context } from './context.ts';
 import type { Queries } from './database.ts';
 import { forgetInvitation } from './invitations.ts';
 import { changing } from './leases.ts';
-import { findNodeRow, lockedNodeRow, NODES, toNode } from './node-row.ts';
+import { findNodeRow, lockedNodeRow, NODES } from './node-row.ts';
 import { TASK_COLUMNS } from './rows.ts';
 import type { Work } from './work.ts';
-
-type NodeMethods = Pick<
-  Store,
-  | 'createNode'
-  | 'rotateNode'
-  | 'retireGenerations'
-  | 'registerNode'
-  | 'setIntent'
-  | 'resumeNode'
-  | 'removeNode'
-  | 'getNode'
-  | 'listNodes'
-  | 'saveBeats'
->;
 
 /** Rows of one statement: a farm of ten thousand nodes is a few of them. */
 const BEATS = 5000;
 
-export function nodeMethods(context: Context): NodeMethods {
+export function nodeMethods(context: Context): NodeStore {
   const { db, announce } = context;
 
   /** Changes a node that exists: assignments, with $1 for its id. */

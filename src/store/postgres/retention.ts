@@ -1,10 +1,8 @@
-import type { Store } from '../store.ts';
+import type { RetentionStore } from '../store-parts.ts';
 import { CHUNK, type Context } from './context.ts';
 import type { Row } from './database.ts';
 
-type RetentionMethods = Pick<Store, 'purgeJobs' | 'assetsInUse' | 'bundlesInUse' | 'purgeIdempotency'>;
-
-export function retentionMethods({ db, counts }: Context): RetentionMethods {
+export function retentionMethods({ db, counts }: Context): RetentionStore {
   return {
     async purgeJobs({ endedBefore, keep, limit }) {
       const ids: string[] = [];

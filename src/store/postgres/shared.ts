@@ -1,10 +1,10 @@
 import type { Requirement } from '../../jobs/requirements.ts';
 import { taskIdOf } from '../../lib/ids.ts';
 import type { TaskPhase } from '../../protocol/jobs.ts';
+import { number } from '../records.ts';
 import type { SharedStore } from '../shared.ts';
 import type { Database } from './database.ts';
 import type { FarmLink } from './farm-link.ts';
-import { number } from './rows.ts';
 
 /** What the control planes on one PostgreSQL database share. */
 export function sharedStore(db: Database, link: FarmLink): SharedStore {

@@ -1,17 +1,17 @@
 import { isJobOver } from '../../jobs/job-state.ts';
 import { JobState } from '../../protocol/jobs.ts';
 import { portableJson } from '../portable-text.ts';
+import { toTemplate } from '../records.ts';
 import { templateInUse, templateNotFound, templateVersionExists } from '../refusals.ts';
-import type { Store, TemplateRecord } from '../store.ts';
+import type { TemplateRecord } from '../store.ts';
+import type { TemplateStore } from '../store-parts.ts';
 import { compareVersions, newestVersion } from '../version-order.ts';
 import type { Context } from './context.ts';
-import type { Queries, Row } from './database.ts';
-
-type TemplateMethods = Pick<Store, 'putTemplate' | 'getTemplate' | 'listTemplates' | 'removeTemplate'>;
+import type { Queries } from './database.ts';
 
 const UNFINISHED = JobState.options.filter((state) => !isJobOver(state));
 
-export function templateMethods({ db, announce }: Context): TemplateMethods {
+export function templateMethods({ db, announce }: Context): TemplateStore {
   return {
     async putTemplate(template) {
       const put = await db.transaction((queries) => putOne(queries, template));
@@ -38,17 +38,6 @@ export function templateMethods({ db, announce }: Context): TemplateMethods {
       announce([{ kind: 'template', name }]);
       return removed.toSorted((a, b) => compareVersions(b.version, a.version));
     },
-  };
-}
-
-function toTemplate(row: Row): TemplateRecord {
-  return {
-    name: String(row.name),
-    version: String(row.version),
-    sha256: String(row.sha256),
-    sizeBytes: Number(row.size_bytes),
-    manifest: row.manifest as Record<string, unknown>,
-    pushedAt: Number(row.pushed_at),
   };
 }
 

@@ -1,13 +1,9 @@
-import type { TokenRole } from '../../protocol/tokens.ts';
+import { toToken } from '../records.ts';
 import { tokenNotFound } from '../refusals.ts';
-import type { Store, TokenRecord } from '../store.ts';
+import type { TokenStore } from '../store-parts.ts';
 import type { Context } from './context.ts';
-import type { Row } from './database.ts';
-import { number } from './rows.ts';
 
-type TokenMethods = Pick<Store, 'createToken' | 'findToken' | 'listTokens' | 'revokeToken' | 'saveTokenUse'>;
-
-export function tokenMethods({ db, announce }: Context): TokenMethods {
+export function tokenMethods({ db, announce }: Context): TokenStore {
   return {
     async createToken({ id, name, role, hash, createdAt, expiresAt, lastUsedAt }) {
       // The id is of this call: there already only when its answer was lost.
@@ -49,17 +45,5 @@ export function tokenMethods({ db, announce }: Context): TokenMethods {
         [sorted.map(([id]) => id), sorted.map(([, at]) => at)],
       );
     },
-  };
-}
-
-function toToken(row: Row): TokenRecord {
-  return {
-    id: String(row.id),
-    name: String(row.name),
-    role: String(row.role) as TokenRole,
-    hash: String(row.hash),
-    createdAt: Number(row.created_at),
-    expiresAt: number(row.expires_at),
-    lastUsedAt: number(row.last_used_at),
   };
 }

@@ -6,21 +6,14 @@
 import { applyTaskEvent, type TaskEvent } from '../../jobs/task-state-machine.ts';
 import type { TaskState } from '../../protocol/jobs.ts';
 import { portableJson } from '../portable-text.ts';
+import { type StoredTask, toAttempt } from '../records.ts';
 import type { FarmChange } from '../shared.ts';
 import type { AttemptRecord, JobRecord, TaskChange, TaskRecord } from '../store.ts';
 import { type EventData, jobAfter, requirementAfter, taskAfter } from '../task-transition.ts';
 import { APPLY, attemptRow, deliveryRow, jobRow, taskRow } from './apply.ts';
 import type { Context } from './context.ts';
 import type { Row, Transaction } from './database.ts';
-import {
-  JOB_COLUMNS,
-  type StoredJob,
-  type StoredTask,
-  TASK_COLUMNS,
-  toAttempt,
-  toJob,
-  toTask,
-} from './rows.ts';
+import { JOB_COLUMNS, type StoredJob, TASK_COLUMNS, toJob, toTask } from './rows.ts';
 
 /** One change that was made and is to be counted. */
 interface StateChange {

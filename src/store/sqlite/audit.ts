@@ -1,7 +1,6 @@
-import type { AuditEntry, AuditStore } from '../audit.ts';
+import type { AuditStore } from '../audit.ts';
+import { toAuditEntry } from '../records.ts';
 import { CHUNK, type Context } from './context.ts';
-import { json, text } from './rows.ts';
-import type { Row } from './sql.ts';
 
 export function auditMethods({ sql, writer }: Context): AuditStore {
   return {
@@ -35,7 +34,7 @@ export function auditMethods({ sql, writer }: Context): AuditStore {
           ...conditions.map((each) => each.value),
           limit,
         )
-        .map(toEntry);
+        .map(toAuditEntry);
     },
 
     async purgeAudit(before, limit) {
@@ -54,18 +53,5 @@ export function auditMethods({ sql, writer }: Context): AuditStore {
       }
       return purged;
     },
-  };
-}
-
-function toEntry(row: Row): AuditEntry {
-  return {
-    seq: Number(row.seq),
-    at: Number(row.at),
-    actor: String(row.actor),
-    action: String(row.action),
-    subject: text(row.subject),
-    outcome: String(row.outcome),
-    from: text(row.from),
-    details: json<Record<string, unknown>>(row.details) ?? {},
   };
 }

@@ -1,15 +1,9 @@
-import {
-  type DeliveryRecord,
-  type DeliveryState,
-  type DeliveryStore,
-  deliveryHost,
-  type NewDelivery,
-} from '../deliveries.ts';
+import { type DeliveryRecord, type DeliveryStore, deliveryHost, type NewDelivery } from '../deliveries.ts';
+import { number, toDelivery } from '../records.ts';
 import { deliveryNotFound } from '../refusals.ts';
 import type { JobRecord } from '../store.ts';
 import { CHUNK, type Context } from './context.ts';
-import { number, text } from './rows.ts';
-import type { Row, Sql } from './sql.ts';
+import type { Sql } from './sql.ts';
 
 export function deliveryMethods({ sql, writer }: Context): DeliveryStore {
   return {
@@ -149,22 +143,4 @@ function existing(sql: Sql, id: string): DeliveryRecord {
   const found = find(sql, id);
   if (found !== null) return found;
   throw deliveryNotFound(id);
-}
-
-function toDelivery(row: Row): DeliveryRecord {
-  return {
-    id: String(row.id),
-    type: String(row.type),
-    jobId: text(row.job_id),
-    url: String(row.url),
-    body: text(row.body),
-    createdAt: Number(row.created_at),
-    dueAt: Number(row.due_at),
-    state: String(row.state) as DeliveryState,
-    attempts: Number(row.attempts),
-    lastAttemptAt: number(row.last_attempt_at),
-    lastStatus: number(row.last_status),
-    lastError: text(row.last_error),
-    endedAt: number(row.ended_at),
-  };
 }

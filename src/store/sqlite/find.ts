@@ -1,17 +1,10 @@
 /** Finds jobs, tasks and attempts by their ids. */
 import { jobIdOf } from '../../lib/ids.ts';
+import { type StoredTask, toAttempt } from '../records.ts';
 import type { AttemptRecord } from '../store.ts';
 import type { Context } from './context.ts';
 import type { TaskKey } from './queue-heads.ts';
-import {
-  JOB_COLUMNS,
-  type StoredJob,
-  type StoredTask,
-  TASK_COLUMNS,
-  toAttempt,
-  toJob,
-  toTask,
-} from './rows.ts';
+import { JOB_COLUMNS, type StoredJob, TASK_COLUMNS, toJob, toTask } from './rows.ts';
 
 export interface FoundTask {
   readonly job: StoredJob;

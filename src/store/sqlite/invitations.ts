@@ -1,16 +1,12 @@
+import { toInvitation, toNode } from '../records.ts';
 import { invitationExpired, invitationReplaced, invitationUsed } from '../refusals.ts';
-import type { InvitationRecord, InvitationUse, Store } from '../store.ts';
+import type { InvitationRecord, InvitationUse } from '../store.ts';
+import type { InvitationStore } from '../store-parts.ts';
 import type { Context } from './context.ts';
-import { nodeRow, toNode } from './node-row.ts';
-import { number, text } from './rows.ts';
-import type { Row, Sql } from './sql.ts';
+import { nodeRow } from './node-row.ts';
+import type { Sql } from './sql.ts';
 
-type InvitationMethods = Pick<
-  Store,
-  'issueInvitation' | 'useInvitation' | 'setInvitationApplied' | 'listInvitations'
->;
-
-export function invitationMethods(context: Context): InvitationMethods {
+export function invitationMethods(context: Context): InvitationStore {
   const { sql, writer } = context;
   return {
     issueInvitation: (nodeId, { expiresAt, temporaryKey }, now) =>
@@ -91,18 +87,4 @@ function newestOf(sql: Sql, nodeId: string): InvitationRecord {
   const row = sql.get('select * from invitations where node_id = ?', nodeId);
   if (row === null) throw invitationReplaced(nodeId);
   return toInvitation(row);
-}
-
-function toInvitation(row: Row): InvitationRecord {
-  return {
-    nodeId: String(row.node_id),
-    number: Number(row.number),
-    expiresAt: Number(row.expires_at),
-    temporaryKey: text(row.temporary_key),
-    usedAt: number(row.used_at),
-    usedBy: text(row.used_by),
-    publicKey: text(row.public_key),
-    isApplied: Number(row.applied) === 1,
-    generation: number(row.generation),
-  };
 }

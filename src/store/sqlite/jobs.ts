@@ -1,30 +1,18 @@
 /** Submitting, cancelling, retrying and reading jobs. */
 import type { TaskEvent } from '../../jobs/task-state-machine.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
+import { type StoredTask, toAttempt } from '../records.ts';
 import type { JobRecord, JobWithTasks, Store, TaskRecord } from '../store.ts';
+import type { JobStore } from '../store-parts.ts';
 import { CHUNK, type Context } from './context.ts';
 import { findJob, findTask, taskAt, tasksOf } from './find.ts';
 import { listJobNums } from './job-lists.ts';
 import { queueAges } from './queue-ages.ts';
-import { JOB_COLUMNS, type StoredJob, type StoredTask, toAttempt, toJob } from './rows.ts';
+import { JOB_COLUMNS, type StoredJob, toJob } from './rows.ts';
 import { submit } from './submit.ts';
 import { changeTask, changeTaskOnly, updateJob } from './task-change.ts';
 
-type JobMethods = Pick<
-  Store,
-  | 'submit'
-  | 'getJob'
-  | 'listJobs'
-  | 'getTask'
-  | 'listAttempts'
-  | 'cancelJob'
-  | 'retryJob'
-  | 'promoteDue'
-  | 'queueAges'
-  | 'stats'
->;
-
-export function jobMethods(context: Context): JobMethods {
+export function jobMethods(context: Context): JobStore & Pick<Store, 'stats'> {
   const { sql, memory, writer } = context;
   return {
     submit: (jobs, idempotency) => writer.write(() => submit(context, jobs, idempotency)),

@@ -9,10 +9,10 @@ import type {
   JobWithTask,
   LeaseState,
   ReportOutcome,
-  Store,
   TaskChange,
   TaskRecord,
 } from '../store.ts';
+import type { LeaseStore } from '../store-parts.ts';
 import { type EventData, leaseLost } from '../task-transition.ts';
 import { CHUNK, type Context } from './context.ts';
 import { findAttempt, findTask, taskAt } from './find.ts';
@@ -20,12 +20,7 @@ import { noteReport } from './node-trust.ts';
 import { type Head, isBefore } from './queue-heads.ts';
 import { changeTask } from './task-change.ts';
 
-type LeaseMethods = Pick<
-  Store,
-  'claim' | 'complete' | 'fail' | 'release' | 'reattach' | 'saveLeases' | 'expireLeases' | 'listRunning'
->;
-
-export function leaseMethods(context: Context): LeaseMethods {
+export function leaseMethods(context: Context): LeaseStore {
   const { sql, writer } = context;
   return {
     claim: (input) => writer.write(() => claim(context, input)),

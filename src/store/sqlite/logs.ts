@@ -1,12 +1,11 @@
 import { linesWithRoom } from '../log-room.ts';
 import { attemptNotFound } from '../refusals.ts';
-import type { LogLine, Store } from '../store.ts';
+import type { LogLine } from '../store.ts';
+import type { LogStore } from '../store-parts.ts';
 import type { Context } from './context.ts';
 import { findTask } from './find.ts';
 
-type LogMethods = Pick<Store, 'appendLog' | 'readLog'>;
-
-export function logMethods(context: Context): LogMethods {
+export function logMethods(context: Context): LogStore {
   const { sql, writer } = context;
   return {
     appendLog: (taskId, epoch, lines, maxBytes) =>

@@ -1,7 +1,8 @@
 import { judgeNode, type NodeReport } from '../node-trust.ts';
+import { streaksOf, toNode } from '../records.ts';
 import type { NodeRecord } from '../store.ts';
 import type { Context } from './context.ts';
-import { findNodeRow, streaksOf, toNode } from './node-row.ts';
+import { findNodeRow } from './node-row.ts';
 import { jsonText } from './rows.ts';
 
 /**

@@ -1,26 +1,14 @@
+import { toNode } from '../records.ts';
 import { nodeExists } from '../refusals.ts';
-import type { NodeRecord, Store, TaskChange } from '../store.ts';
+import type { NodeRecord, TaskChange } from '../store.ts';
+import type { NodeStore } from '../store-parts.ts';
 import type { Context } from './context.ts';
 import { taskAt } from './find.ts';
 import { forgetInvitation } from './invitations.ts';
-import { findNodeRow, nodeRow, toNode } from './node-row.ts';
+import { findNodeRow, nodeRow } from './node-row.ts';
 import { changeTask } from './task-change.ts';
 
-type NodeMethods = Pick<
-  Store,
-  | 'createNode'
-  | 'rotateNode'
-  | 'retireGenerations'
-  | 'registerNode'
-  | 'setIntent'
-  | 'resumeNode'
-  | 'removeNode'
-  | 'getNode'
-  | 'listNodes'
-  | 'saveBeats'
->;
-
-export function nodeMethods(context: Context): NodeMethods {
+export function nodeMethods(context: Context): NodeStore {
   const { sql, writer } = context;
 
   /** Changes a node that exists. */

@@ -1,15 +1,13 @@
 import { isJobOver } from '../../jobs/job-state.ts';
 import type { TaskState } from '../../protocol/jobs.ts';
-import type { Store } from '../store.ts';
+import type { RetentionStore } from '../store-parts.ts';
 import { CHUNK, type Context } from './context.ts';
 import { JOB_COLUMNS, type StoredJob, toJob } from './rows.ts';
 
 /** One job may have a hundred thousand log lines: removing goes on in the next turn after this long. */
 const PURGE_MS = 10;
 
-type RetentionMethods = Pick<Store, 'purgeJobs' | 'assetsInUse' | 'bundlesInUse' | 'purgeIdempotency'>;
-
-export function retentionMethods(context: Context): RetentionMethods {
+export function retentionMethods(context: Context): RetentionStore {
   const { sql, writer } = context;
   return {
     async purgeJobs({ endedBefore, keep, limit }) {

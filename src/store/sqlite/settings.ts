@@ -1,6 +1,6 @@
+import { text } from '../records.ts';
 import type { SettingStore } from '../settings.ts';
 import type { Context } from './context.ts';
-import { text } from './rows.ts';
 
 export function settingMethods({ sql, writer }: Context): SettingStore {
   const find = (key: string): string | null =>

@@ -3,12 +3,13 @@
 import { isJobOver } from '../../jobs/job-state.ts';
 import { applyTaskEvent, type TaskEvent, type Transition } from '../../jobs/task-state-machine.ts';
 import type { TaskError, TaskState } from '../../protocol/jobs.ts';
+import { json, type StoredTask } from '../records.ts';
 import type { AttemptRecord, JobRecord, TaskChange, TaskRecord } from '../store.ts';
 import { type EventData, jobAfter, requirementAfter, taskAfter } from '../task-transition.ts';
 import type { Context } from './context.ts';
 import { deliverEnd } from './deliveries.ts';
 import { type FoundTask, findAttempt } from './find.ts';
-import { json, jsonText, type StoredJob, type StoredTask } from './rows.ts';
+import { jsonText, type StoredJob } from './rows.ts';
 
 /** Applies the event and writes everything that follows from it; null when it is refused in the task's state. */
 export function changeTask(

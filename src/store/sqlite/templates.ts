@@ -1,12 +1,12 @@
+import { toTemplate } from '../records.ts';
 import { templateInUse, templateNotFound, templateVersionExists } from '../refusals.ts';
-import type { Store, TemplateRecord } from '../store.ts';
+import type { TemplateRecord } from '../store.ts';
+import type { TemplateStore } from '../store-parts.ts';
 import { compareVersions, newestVersion } from '../version-order.ts';
 import type { Context } from './context.ts';
-import type { Row, Sql } from './sql.ts';
+import type { Sql } from './sql.ts';
 
-type TemplateMethods = Pick<Store, 'putTemplate' | 'getTemplate' | 'listTemplates' | 'removeTemplate'>;
-
-export function templateMethods(context: Context): TemplateMethods {
+export function templateMethods(context: Context): TemplateStore {
   const { sql, writer } = context;
   return {
     putTemplate: (template) => writer.write(() => put(sql, template)),
@@ -26,17 +26,6 @@ export function templateMethods(context: Context): TemplateMethods {
     },
 
     removeTemplate: (name, version) => writer.write(() => remove(context, name, version)),
-  };
-}
-
-function toTemplate(row: Row): TemplateRecord {
-  return {
-    name: String(row.name),
-    version: String(row.version),
-    sha256: String(row.sha256),
-    sizeBytes: Number(row.size_bytes),
-    manifest: JSON.parse(String(row.manifest)) as Record<string, unknown>,
-    pushedAt: Number(row.pushed_at),
   };
 }
 

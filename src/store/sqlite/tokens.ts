@@ -1,13 +1,9 @@
-import type { TokenRole } from '../../protocol/tokens.ts';
+import { toToken } from '../records.ts';
 import { tokenNotFound } from '../refusals.ts';
-import type { Store, TokenRecord } from '../store.ts';
+import type { TokenStore } from '../store-parts.ts';
 import type { Context } from './context.ts';
-import { number } from './rows.ts';
-import type { Row } from './sql.ts';
 
-type TokenMethods = Pick<Store, 'createToken' | 'findToken' | 'listTokens' | 'revokeToken' | 'saveTokenUse'>;
-
-export function tokenMethods({ sql, writer }: Context): TokenMethods {
+export function tokenMethods({ sql, writer }: Context): TokenStore {
   return {
     createToken: (token) =>
       writer.write(() => {
@@ -44,17 +40,5 @@ export function tokenMethods({ sql, writer }: Context): TokenMethods {
           sql.run('update tokens set last_used_at = max(coalesce(last_used_at, 0), ?) where id = ?', at, id);
         }
       }),
-  };
-}
-
-function toToken(row: Row): TokenRecord {
-  return {
-    id: String(row.id),
-    name: String(row.name),
-    role: String(row.role) as TokenRole,
-    hash: String(row.hash),
-    createdAt: Number(row.created_at),
-    expiresAt: number(row.expires_at),
-    lastUsedAt: number(row.last_used_at),
   };
 }
