@@ -20,6 +20,7 @@ import { hookRoutes } from './handlers/hooks.ts';
 import { jobRoutes } from './handlers/jobs.ts';
 import { nodeRoutes } from './handlers/nodes.ts';
 import { objectRoutes } from './handlers/objects.ts';
+import { reportRoutes } from './handlers/reports.ts';
 import { submitRoutes } from './handlers/submit.ts';
 import { templateRoutes } from './handlers/templates.ts';
 import { tokenRoutes } from './handlers/tokens.ts';
@@ -187,6 +188,7 @@ function addParsers(app: FastifyInstance, control: Control): void {
 function addRoutes(scope: FastifyInstance, control: Control): void {
   const routes = new Routes(scope, control);
   agentRoutes(routes, control);
+  reportRoutes(routes, control);
   submitRoutes(routes, control);
   jobRoutes(routes, control);
   nodeRoutes(routes, control);

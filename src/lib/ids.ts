@@ -1,10 +1,6 @@
-import { randomFillSync } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
-const RANDOM_CHARACTERS = 7;
-// Asking the system for seven bytes costs as much as asking for thousands.
-const random = Buffer.alloc(512 * RANDOM_CHARACTERS);
-let used = random.length;
 
 /**
  * A new identifier: a letter for its kind, 9 characters of time and 7 random ones (Crockford base32, lower
@@ -17,15 +13,19 @@ export function newId(kind: 'j' | 'b' | 't' | 'c' | 'w', nowMs: number): string 
     time = ALPHABET.charAt(rest % 32) + time;
     rest = Math.floor(rest / 32);
   }
-  if (used === random.length) {
-    randomFillSync(random);
-    used = 0;
+  return kind + time + randomCharacters();
+}
+
+/** Seven, out of a UUID: Node has the bytes of many at hand, asking the system for some costs several times as much. */
+function randomCharacters(): string {
+  const uuid = randomUUID();
+  let bits = Number.parseInt(uuid.slice(0, 8), 16);
+  let text = ALPHABET.charAt(Number.parseInt(uuid.slice(9, 13), 16) & 31);
+  for (let i = 0; i < 6; i += 1) {
+    text += ALPHABET.charAt(bits & 31);
+    bits >>>= 5;
   }
-  let id = kind + time;
-  for (const end = used + RANDOM_CHARACTERS; used < end; used += 1) {
-    id += ALPHABET.charAt((random[used] ?? 0) & 31);
-  }
-  return id;
+  return text;
 }
 
 /** The id of a job's n-th task: `<job>.<index>`, index from 0. */

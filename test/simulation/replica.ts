@@ -6,6 +6,7 @@ import type { Control } from '../../src/control/context.ts';
 import { agentRoutes } from '../../src/control/handlers/agent.ts';
 import { jobRoutes } from '../../src/control/handlers/jobs.ts';
 import { nodeRoutes } from '../../src/control/handlers/nodes.ts';
+import { reportRoutes } from '../../src/control/handlers/reports.ts';
 import { submitRoutes } from '../../src/control/handlers/submit.ts';
 import type { Routes } from '../../src/control/route.ts';
 import { startTicks } from '../../src/control/ticks.ts';
@@ -82,7 +83,8 @@ export class Replica implements Server {
     const routes = {
       add: (name: string, spec: Handler) => this.#handlers.set(name, spec),
     } as unknown as Routes;
-    for (const register of [agentRoutes, submitRoutes, jobRoutes, nodeRoutes]) register(routes, this.control);
+    for (const register of [agentRoutes, reportRoutes, submitRoutes, jobRoutes, nodeRoutes])
+      register(routes, this.control);
   }
 
   get isReady(): boolean {

@@ -25,6 +25,7 @@ function intrude(what: string): void {
 const real = {
   random: Math.random,
   randomBytes: crypto.randomBytes,
+  randomUUID: crypto.randomUUID,
   now: Date.now,
   setTimeout: globalThis.setTimeout,
   setInterval: globalThis.setInterval,
@@ -44,6 +45,11 @@ function randomBytes(size: number): Buffer {
   return Buffer.from(Array.from({ length: size }, () => random.int(0, 255)));
 }
 crypto.randomBytes = randomBytes as typeof crypto.randomBytes;
+crypto.randomUUID = () => {
+  if (current === null) return real.randomUUID();
+  const hex = randomBytes(16).toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20)}`;
+};
 syncBuiltinESMExports();
 
 Date.now = () => {

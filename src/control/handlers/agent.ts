@@ -1,5 +1,4 @@
-/** What nodes ask for: register, work, heartbeats, reports. */
-import { z } from 'zod';
+/** What nodes ask for: register, work, heartbeats, places for their files. */
 import { chooseEngine } from '../../jobs/requirements.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { jobIdOf } from '../../lib/ids.ts';
@@ -8,30 +7,25 @@ import {
   AgentSettings,
   ClaimAnswer,
   ClaimRequest,
-  CompleteRequest,
-  FailRequest,
   HeartbeatAnswer,
   HeartbeatRequest,
   HelloAnswer,
-  LogRequest,
   RegisterRequest,
-  ReleaseRequest,
-  ReportAnswer,
   UploadAnswer,
   UploadRequest,
 } from '../../protocol/agent.ts';
-import type { AssetRef, TaskError } from '../../protocol/jobs.ts';
-import type { Fence, JobWithTask, ReportOutcome } from '../../store/store.ts';
+import type { AssetRef } from '../../protocol/jobs.ts';
+import type { Fence, JobWithTask } from '../../store/store.ts';
 import { baseUrlFor } from '../base-url.ts';
 import type { Control } from '../context.ts';
-import { afterReport, jobChanged, jobProgressed, nodeChanged, rendered } from '../effects.ts';
+import { afterReport, jobChanged, jobProgressed, nodeChanged } from '../effects.ts';
 import { requireLease } from '../lease-check.ts';
 import type { NodeEntry } from '../registry.ts';
 import type { Routes } from '../route.ts';
 import { uploadPlace } from '../upload-place.ts';
 import { instant, nodeView } from '../views.ts';
+import { TaskParams } from './reports.ts';
 
-const TaskParams = z.object({ id: z.string().max(64) });
 /** The signed address in the answer to "hello" is tried at once. */
 const PROBE_SECONDS = 300;
 
@@ -96,79 +90,6 @@ export function agentRoutes(routes: Routes, control: Control): void {
       const key = objectKeys.output(params.id, epoch, body.fileName);
       const baseUrl = baseUrlFor(control, request, 'node');
       return await uploadPlace(control, { key, sizeBytes, sha256, baseUrl, canParts: body.parts === true });
-    },
-  });
-  reportRoutes(routes, control);
-}
-
-// Kept with the task, the attempt and the job, and read with every look at them.
-const DETAILS_BYTES = 64 * 1024;
-
-/** A failure is never refused for what it says; what nobody could read is left out. */
-function withShortDetails(error: TaskError): TaskError {
-  if (error.details === undefined) return error;
-  const bytes = Buffer.byteLength(JSON.stringify(error.details));
-  return bytes <= DETAILS_BYTES ? error : { ...error, details: { omittedBytes: bytes } };
-}
-
-function reportRoutes(routes: Routes, control: Control): void {
-  const { store, policy, clock } = control;
-  const report = { params: TaskParams, answers: { 200: ReportAnswer } } as const;
-  routes.add('complete', {
-    ...report,
-    body: CompleteRequest,
-    async handle({ body, node, params }) {
-      const fence: Fence = { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id };
-      await checkOutput(control, fence, body.result);
-      const outcome = await store.complete(fence, body.result, policy, clock.now());
-      if (!outcome.repeated) rendered(control, node.entry, outcome, body.result.renderMs);
-      afterReport(control, outcome, 'succeeded');
-      return reportAnswer(outcome);
-    },
-  });
-  routes.add('fail', {
-    ...report,
-    body: FailRequest,
-    async handle({ body, node, params }) {
-      const fence: Fence = { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id };
-      const outcome = await store.fail(fence, withShortDetails(body.error), policy, clock.now());
-      const { code, message } = body.error;
-      if (!outcome.repeated) {
-        control.logger.warn('task.failed', { ...fence, code, message, state: outcome.task.state });
-        control.metrics.attemptFailed(code, outcome.task.state === 'queued');
-      }
-      afterReport(control, outcome, 'failed');
-      return reportAnswer(outcome);
-    },
-  });
-  routes.add('release', {
-    ...report,
-    body: ReleaseRequest,
-    async handle({ body, node, params }) {
-      const fence: Fence = { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id };
-      const outcome = await store.release(fence, body.reason, clock.now());
-      if (!outcome.repeated) control.logger.info('task.released', { ...fence, reason: body.reason });
-      afterReport(control, outcome, 'interrupted');
-      return reportAnswer(outcome);
-    },
-  });
-  routes.add('taskLog', {
-    params: TaskParams,
-    body: LogRequest,
-    answers: { 204: { description: 'Taken' } },
-    async handle({ body, node, params, reply }) {
-      await requireLease(control, { taskId: params.id, epoch: body.epoch, nodeId: node.entry.id }, true);
-      const lines = body.lines.map(({ at, stream, line }) => ({ at: Date.parse(at), stream, line }));
-      await store.appendLog(params.id, body.epoch, lines, control.config.limits.logBytesPerAttempt);
-      const job = jobIdOf(params.id);
-      if (control.events.isActive) {
-        control.events.publishThrottled(`log ${params.id}`, async () => ({
-          type: 'log',
-          job,
-          task: params.id,
-        }));
-      }
-      return reply.code(204).send();
     },
   });
 }
@@ -276,36 +197,4 @@ export function assetsOf(inputs: JobWithTask['job']['inputs']): AssetRef[] {
   const files = new Map<string, AssetRef>();
   for (const value of Object.values(inputs)) if (typeof value === 'object') files.set(value.asset, value);
   return [...files.values()];
-}
-
-/** The output that a completion names must be this attempt's own and must have arrived. */
-async function checkOutput(control: Control, fence: Fence, result: CompleteRequest['result']): Promise<void> {
-  const prefix = objectKeys.output(fence.taskId, fence.epoch, '');
-  const name = result.key.startsWith(prefix) ? result.key.slice(prefix.length) : '';
-  if (!/^[A-Za-z0-9._-]{1,100}$/.test(name)) {
-    throw new FlatrenderError(
-      'REQUEST_INVALID',
-      `the output of ${fence.taskId} is ${prefix}…, not ${result.key}`,
-    );
-  }
-  if (!control.config.objects.checkOutputs || control.uploads.take(result.key, result.sizeBytes)) return;
-  const info = await control.objects.head(result.key);
-  const isSize = info?.sizeBytes === result.sizeBytes;
-  if (isSize && (await control.verified.has(info, result.sha256))) return;
-  // Said again after the clean-up has removed it: the store knows that it was there.
-  const task = await control.store.getTask(fence.taskId);
-  if (task?.state === 'succeeded' && task.epoch === fence.epoch) return;
-  const found =
-    info === null
-      ? 'is not there'
-      : isSize
-        ? `has another content than sha256 ${result.sha256}`
-        : `has ${info.sizeBytes} bytes, not ${result.sizeBytes}`;
-  throw new FlatrenderError('OUTPUT_INVALID', `the output ${result.key} ${found}`, {
-    hint: 'upload it again, then complete',
-  });
-}
-
-function reportAnswer({ task }: ReportOutcome): ReportAnswer {
-  return { taskId: task.id, state: task.state, epoch: task.epoch };
 }
