@@ -5,6 +5,7 @@ import { type FileHandle, mkdir, open, readFile, stat, unlink, writeFile } from 
 import { dirname, join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { FlatrenderError } from '../lib/errors.ts';
+import { checkContent } from './check-content.ts';
 import type { FileIdentity } from './fs-digest.ts';
 import type { PutOptions } from './object-store.ts';
 
@@ -32,7 +33,7 @@ export async function writeVerified(
     const hash = createHash('sha256');
     const arrived = await writeBody(handle, hash, key, body, options);
     const sha256 = hash.digest('hex');
-    verify(key, arrived, sha256, options);
+    checkContent(key, { sizeBytes: arrived, sha256 }, options);
     await handle.utimes(modifiedAt / 1000, modifiedAt / 1000);
     await handle.sync();
     const { size, mtimeNs } = await handle.stat({ bigint: true });
@@ -92,24 +93,6 @@ function interrupted(error: unknown, key: string, size: number, signal?: AbortSi
   return new FlatrenderError('TRANSFER_FAILED', `the upload of ${key} broke off after ${size} bytes`, {
     cause: error,
   });
-}
-
-function verify(key: string, size: number, sha256: string, options: PutOptions): void {
-  if (options.sizeBytes !== undefined && size !== options.sizeBytes) {
-    throw new FlatrenderError(
-      'OBJECT_CORRUPT',
-      `${key}: ${size} bytes arrived, ${options.sizeBytes} were announced`,
-    );
-  }
-  if (options.sha256 !== undefined && sha256 !== options.sha256) {
-    throw new FlatrenderError(
-      'OBJECT_CORRUPT',
-      `${key}: the content has sha256 ${sha256}, not ${options.sha256}`,
-      {
-        hint: 'the file changed or was damaged on the way; send it again',
-      },
-    );
-  }
 }
 
 /** Makes a directory and its parents so that they survive a power cut. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { FlatrenderError } from '../lib/errors.ts';
+import { checkContent } from './check-content.ts';
 import type { PutOptions } from './object-store.ts';
 
 export interface BlockReader {
@@ -65,19 +66,7 @@ export function readBlocks(
     },
     digest: () => {
       const sha256 = hash.digest('hex');
-      if (options.sizeBytes !== undefined && size !== options.sizeBytes) {
-        throw new FlatrenderError(
-          'OBJECT_CORRUPT',
-          `${key}: ${size} bytes arrived, ${options.sizeBytes} were announced`,
-        );
-      }
-      if (options.sha256 !== undefined && sha256 !== options.sha256) {
-        throw new FlatrenderError(
-          'OBJECT_CORRUPT',
-          `${key}: the content has sha256 ${sha256}, not ${options.sha256}`,
-          { hint: 'the file changed or was damaged on the way; send it again' },
-        );
-      }
+      checkContent(key, { sizeBytes: size, sha256 }, options);
       return sha256;
     },
   };

@@ -42,3 +42,12 @@ export function manualClock(start = Date.parse('2026-01-28T10:30:00Z')): ManualC
     },
   };
 }
+
+/** Lets what is due happen, `stepMs` at a time, until it holds; the work itself takes real time. */
+export async function advanceUntil(clock: ManualClock, stepMs: number, holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 400 && !holds(); i += 1) {
+    await clock.advance(stepMs);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  if (!holds()) throw new Error(`it does not hold after ${(400 * stepMs) / 1000} s`);
+}

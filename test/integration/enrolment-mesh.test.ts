@@ -6,7 +6,7 @@ import { generateKeyPair, publicKeyOf } from '../../src/mesh/keys.ts';
 import type { Invitation } from '../../src/protocol/enrolment.ts';
 import { startTestControl, type TestControl } from '../helpers/control.ts';
 import { fakeMesh } from '../helpers/fake-mesh.ts';
-import { type ManualClock, manualClock } from '../helpers/manual-clock.ts';
+import { advanceUntil, manualClock } from '../helpers/manual-clock.ts';
 
 async function invited(farm: TestControl, id: string, body: object = {}): Promise<Invitation> {
   await farm.call('POST', '/v1/nodes', { id });
@@ -28,15 +28,6 @@ function use(farm: TestControl, invitation: Invitation, publicKey: string): Prom
   });
 }
 
-/** Lets what is due happen until it holds; the work itself takes real time. */
-async function until(clock: ManualClock, holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 400 && !holds(); i += 1) {
-    await clock.advance(250);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  assert.ok(holds());
-}
-
 test('machines that join while others are invited all get their own keys', async () => {
   const [clock, mesh] = [manualClock(), fakeMesh()];
   await using farm = await startTestControl({ clock, mesh });
@@ -44,7 +35,7 @@ test('machines that join while others are invited all get their own keys', async
   const keys = new Map(ids.map((id) => [id, generateKeyPair().publicKey]));
   for (const id of ids) await use(farm, await invited(farm, id), keys.get(id) ?? '');
   await invited(farm, 'late');
-  await until(clock, () => ids.every((id) => mesh.all.get(id)?.publicKey === keys.get(id)));
+  await advanceUntil(clock, 250, () => ids.every((id) => mesh.all.get(id)?.publicKey === keys.get(id)));
   assert.notEqual(mesh.all.get('late')?.temporaryUntil, null);
   assert.equal(new Set([...mesh.all.values()].map(({ address }) => address)).size, 5);
 });
@@ -59,7 +50,7 @@ test('the key of a machine never takes the place of a newer invitation’s', asy
   await clock.advance(10_000);
   await use(farm, next, generateKeyPair().publicKey);
   assert.equal(mesh.calls.filter((call) => call === 'set desk own').length, 0);
-  await until(clock, () => mesh.calls.at(-1) === 'set desk own');
+  await advanceUntil(clock, 250, () => mesh.calls.at(-1) === 'set desk own');
   assert.notEqual(mesh.all.get('desk')?.publicKey, old);
 });
 
@@ -68,7 +59,7 @@ test('an invitation without a tunnel cuts the temporary key of the one before, n
   await using farm = await startTestControl({ clock, mesh });
   await invited(farm, 'desk');
   assert.equal((await invited(farm, 'desk', { mesh: 'none' })).mesh, null);
-  await until(clock, () => mesh.all.get('desk')?.publicKey === null);
+  await advanceUntil(clock, 250, () => mesh.all.get('desk')?.publicKey === null);
   const { publicKey } = generateKeyPair();
   await mesh.setPeer({ name: 'studio', publicKey });
   await invited(farm, 'studio', { mesh: 'none' });
@@ -141,7 +132,11 @@ test('while the mesh cannot be changed machines get their secrets; it follows wh
   assert.equal((await farm.call('DELETE', '/v1/nodes/gone')).status, 200);
   await clock.advance(120_000);
   mesh.broken = false;
-  await until(clock, () => mesh.all.get('desk')?.publicKey === publicKey && !mesh.all.has('gone'));
+  await advanceUntil(
+    clock,
+    250,
+    () => mesh.all.get('desk')?.publicKey === publicKey && !mesh.all.has('gone'),
+  );
   assert.equal(gone.mesh?.address, '10.66.0.12');
 });
 

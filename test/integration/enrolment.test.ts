@@ -5,7 +5,7 @@ import { generateKeyPair, publicKeyOf } from '../../src/mesh/keys.ts';
 import type { Invitation } from '../../src/protocol/enrolment.ts';
 import { claimBody, startTestControl, type TestControl } from '../helpers/control.ts';
 import { fakeMesh } from '../helpers/fake-mesh.ts';
-import { type ManualClock, manualClock } from '../helpers/manual-clock.ts';
+import { advanceUntil, manualClock } from '../helpers/manual-clock.ts';
 import { registration } from '../helpers/registration.ts';
 
 async function invited(farm: TestControl, id = 'desk', body: object = {}): Promise<Invitation> {
@@ -28,15 +28,6 @@ function use(
   return enrol({ invitation, request, clock, signal: AbortSignal.timeout(20_000) });
 }
 
-/** Lets what is due happen until it holds; the work itself takes real time. */
-async function until(clock: ManualClock, holds: () => boolean): Promise<void> {
-  for (let i = 0; i < 400 && !holds(); i += 1) {
-    await clock.advance(50);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  assert.ok(holds());
-}
-
 test('a machine becomes a node: a temporary key first, then its own, and a secret that works', async () => {
   const [clock, mesh] = [manualClock(), fakeMesh()];
   await using farm = await startTestControl({ clock, mesh });
@@ -52,7 +43,7 @@ test('a machine becomes a node: a temporary key first, then its own, and a secre
   const { publicKey } = generateKeyPair();
   const enrolled = await use(farm, invitation, publicKey);
   assert.equal(enrolled.meshAddress, '10.66.0.11');
-  await until(clock, () => mesh.all.get('desk')?.publicKey === publicKey);
+  await advanceUntil(clock, 50, () => mesh.all.get('desk')?.publicKey === publicKey);
   assert.equal(mesh.all.get('desk')?.temporaryUntil, null);
   const node = { id: 'desk', secret: enrolled.secret };
   assert.equal((await farm.asNode(node, '/v1/agent/register', registration('desk', ['mock']))).status, 200);
@@ -88,7 +79,7 @@ test('an expired invitation says so, and its temporary key is out of the mesh wh
   const invitation = await invited(farm, 'desk', { hours: 1 });
   await clock.advance(3_599_000);
   assert.equal(mesh.calls.at(-1), 'set desk temporary');
-  await until(clock, () => mesh.calls.at(-1) === 'remove desk keep');
+  await advanceUntil(clock, 50, () => mesh.calls.at(-1) === 'remove desk keep');
   await assert.rejects(use(farm, invitation, generateKeyPair().publicKey), {
     code: 'INVITATION_EXPIRED',
     message: /expired at 2026-01-28T11:30:00/,
