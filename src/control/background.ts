@@ -155,11 +155,15 @@ async function removeUnused(
   let old: { key: string; sha256: string }[] = [];
   const flush = async (): Promise<void> => {
     signal.throwIfAborted();
-    const used = await inUse(old.map(({ sha256 }) => sha256));
-    // Asked for a moment ago: the job that needs it may be on its way.
-    const unused = old.filter(({ sha256 }) => !used.has(sha256) && !control.recentObjects.has(sha256));
-    await control.objects.removeAll(unused.map(({ key }) => key));
-    removed += unused.length;
+    const remove = async (): Promise<void> => {
+      const used = await inUse(old.map(({ sha256 }) => sha256));
+      // Asked for a moment ago: the job that needs it may be on its way.
+      const unused = old.filter(({ sha256 }) => !used.has(sha256) && !control.recentObjects.has(sha256));
+      await control.objects.removeAll(unused.map(({ key }) => key));
+      removed += unused.length;
+    };
+    const { shared } = control.store;
+    await (shared === null ? remove() : shared.removingFiles(remove));
     old = [];
     await breathe();
   };

@@ -78,6 +78,13 @@ export interface SharedStore {
    * returns the one that is kept.
    */
   agree(key: string, value: string): Promise<string>;
+  /**
+   * Runs `work` while nobody removes files; any number of control planes at once. For files that are old enough to be
+   * removed: from the look at them until what needs them is stored.
+   */
+  keepingFiles<T>(work: () => Promise<T>): Promise<T>;
+  /** Runs `work`, which looks what is needed and removes the rest, while nobody is in `keepingFiles`. */
+  removingFiles<T>(work: () => Promise<T>): Promise<T>;
   /** The latest picture of a task; lost when the database crashes. */
   savePreview(taskId: string, jpeg: Uint8Array, at: number): Promise<void>;
   loadPreview(taskId: string): Promise<Uint8Array | null>;

@@ -1,6 +1,8 @@
 /** What holds whichever control plane of a farm answers; run over every store that several can share. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { cleanUp } from '../../src/control/background.ts';
 import { claimBody, finish, type TestControl, type TestNode, until } from './control.ts';
 import { follow } from './event-stream.ts';
 import type { Replicas, ReplicasOptions } from './replicas.ts';
@@ -23,6 +25,24 @@ async function three(replicas: Replicas): Promise<[TestControl, TestControl, Tes
   assert.ok(a && b && c);
   await a.addTemplate();
   return [a, b, c];
+}
+
+/** The next call of this method waits until it is let go. */
+function hold<T extends object, K extends keyof T & string>(
+  target: T,
+  method: K,
+): { reached: Promise<void>; letGo: () => void } {
+  const reached = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const real = target[method] as (...args: unknown[]) => unknown;
+  const held = async (...args: unknown[]): Promise<unknown> => {
+    target[method] = real as T[K];
+    reached.resolve();
+    await gate.promise;
+    return real.apply(target, args);
+  };
+  target[method] = held as T[K];
+  return { reached: reached.promise, letGo: () => gate.resolve() };
 }
 
 export function replicaTests(start: (options: ReplicasOptions) => Promise<Replicas>): void {
@@ -160,6 +180,46 @@ export function replicaTests(start: (options: ReplicasOptions) => Promise<Replic
     assert.equal(task.jobId, job);
     assert.ok(Date.now() >= Date.parse(runAt));
     assert.ok(Date.now() - Date.parse(runAt) < 1500, 'not only when somebody looks');
+  });
+
+  test('a file that is about to be cleaned up is kept for a job submitted elsewhere, or the job is refused', async () => {
+    // Older than a tenth of a second is old.
+    await using replicas = await start({ count: 3, config: { retention: { unusedAssetsDays: 1e-6 } } });
+    const [a, b] = await three(replicas);
+    const { signal } = new AbortController();
+    const submit = async (asset: string) =>
+      b.call('POST', '/v1/jobs', {
+        template: 'mock-template',
+        inputs: { logo: { asset, name: 'logo.png', sizeBytes: 1 } },
+      });
+    const put = async (asset: string): Promise<string> => {
+      await a.control.objects.put(`assets/${asset}`, Buffer.from('x'));
+      await delay(200);
+      return `assets/${asset}`;
+    };
+
+    const kept = await put('c'.repeat(64));
+    const storing = hold(b.control.store, 'submit');
+    const submitted = submit('c'.repeat(64));
+    await storing.reached;
+    const cleaning = cleanUp(a.control, signal);
+    await delay(200);
+    assert.ok(await a.control.objects.head(kept), 'the clean-up waits');
+    storing.letGo();
+    assert.equal((await submitted).status, 201);
+    await cleaning;
+    assert.ok(await a.control.objects.head(kept), 'and sees who needs it');
+
+    const gone = await put('d'.repeat(64));
+    const removing = hold(a.control.objects, 'removeAll');
+    const removed = cleanUp(a.control, signal);
+    await removing.reached;
+    const late = submit('d'.repeat(64));
+    await delay(200);
+    removing.letGo();
+    assert.equal((await removed).assets, 1);
+    assert.equal((await late).body.error.code, 'OBJECT_NOT_FOUND');
+    assert.equal(await a.control.objects.head(gone), null);
   });
 
   test('health and metrics name the control planes and the one that leads', async () => {

@@ -48,6 +48,29 @@ interface Member {
   isCut: boolean;
 }
 
+/** Many may keep files, or one may remove them. */
+class FilesLock {
+  #removing: Promise<unknown> = Promise.resolve();
+  readonly #keeping = new Set<Promise<unknown>>();
+
+  async keeping<T>(work: () => Promise<T>): Promise<T> {
+    await this.#removing;
+    const done = work();
+    this.#keeping.add(done);
+    try {
+      return await done;
+    } finally {
+      this.#keeping.delete(done);
+    }
+  }
+
+  removing<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#removing.then(() => Promise.allSettled([...this.#keeping])).then(work);
+    this.#removing = done.catch(() => undefined);
+    return done;
+  }
+}
+
 /** Shares an open store; disposing of the farm closes it, closing a view only leaves the farm. */
 export function shareStore(store: Store, options: ShareOptions = {}): SharedFarm {
   const { deliver = (tell) => void setImmediate(tell), now = Date.now } = options;
@@ -58,6 +81,7 @@ export function shareStore(store: Store, options: ShareOptions = {}): SharedFarm
   const revisions = new Map<string, number>();
   let leader: Member | null = null;
   let opened = 0;
+  const files = new FilesLock();
 
   const lead = (next: Member | null): void => {
     if (leader === next) return;
@@ -137,6 +161,8 @@ export function shareStore(store: Store, options: ShareOptions = {}): SharedFarm
         refuseWhenCut();
         return members.map((one) => ({ ...one.replica, seenAt: now(), isLeader: one === leader }));
       },
+      keepingFiles: (work) => files.keeping(work),
+      removingFiles: (work) => files.removing(work),
       async savePreview(taskId, jpeg) {
         refuseWhenCut();
         previews.set(taskId, Uint8Array.from(jpeg));

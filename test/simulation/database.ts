@@ -223,6 +223,8 @@ export class Database {
       agree: async (_, proposed) => proposed,
       savePreview: async () => undefined,
       loadPreview: async () => null,
+      keepingFiles: (work) => work(),
+      removingFiles: (work) => work(),
     };
   }
 

@@ -8,9 +8,10 @@ import type { Requirement } from '../../jobs/requirements.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { newId } from '../../lib/ids.ts';
 import { objectKeys } from '../../objects/object-store.ts';
-import { JobRequest, type JobView, SubmitAnswer, SubmitRequest } from '../../protocol/jobs.ts';
+import { type AssetRef, JobRequest, type JobView, SubmitAnswer, SubmitRequest } from '../../protocol/jobs.ts';
 import { EngineName } from '../../protocol/names.ts';
 import type { NewJob, NewTask } from '../../store/store.ts';
+import { isAging, keepingFiles } from '../aging-files.ts';
 import type { Control } from '../context.ts';
 import { jobChanged } from '../effects.ts';
 import { invalidRequest, type Routes } from '../route.ts';
@@ -67,7 +68,7 @@ function idempotencyOf(
 /** What would refuse a job, without submitting it. */
 export async function checkJob(control: Control, request: JobRequest): Promise<void> {
   const [ready = request] = await withFiles(control, [request]);
-  await newJob(control, ready, { now: control.clock.now(), batchId: null, tokenId: '' });
+  await newJob(control, ready, { now: control.clock.now(), batchId: null, tokenId: '', aging: [] });
 }
 
 /** Stores jobs and tells whom it concerns. `tokenId`: who submits them, for people. */
@@ -82,16 +83,25 @@ export async function submitJobs(
   const requests = await withFiles(control, isBatch ? body.jobs : [body]);
   const batchId = isBatch ? newId('b', now) : null;
   const jobs: NewJob[] = [];
+  const aging: AssetRef[] = [];
   for (const [index, request] of requests.entries()) {
     try {
-      const job = await newJob(control, request, { now, batchId, tokenId });
+      const job = await newJob(control, request, { now, batchId, tokenId, aging });
       if (request.ifNoNode === 'refuse') refuseUnrenderable(control, job);
       jobs.push(job);
     } catch (error) {
       throw isBatch ? inBatch(error, index) : error;
     }
   }
-  const stored = await control.store.submit(jobs, idempotency);
+  const store = () => control.store.submit(jobs, idempotency);
+  const stored =
+    aging.length === 0
+      ? await store()
+      : await keepingFiles(control, async () => {
+          // What was there may be gone since: another control plane cleans up.
+          await requireAssets(control, aging);
+          return store();
+        });
   const [first] = stored.jobs;
   const views: JobView[] = stored.jobs.map((job) => jobView(job, [], control.leases));
   if (stored.repeated) {
@@ -156,11 +166,17 @@ function mayHaveUrls(inputs: JobRequest['inputs']): boolean {
 async function newJob(
   control: Control,
   request: JobRequest,
-  about: { readonly now: number; readonly batchId: string | null; readonly tokenId: string },
+  about: {
+    readonly now: number;
+    readonly batchId: string | null;
+    readonly tokenId: string;
+    /** Gets the files that may be cleaned up before long. */
+    readonly aging: AssetRef[];
+  },
 ): Promise<NewJob> {
   const { record, manifest } = await control.templates.require(request.template, request.version);
   const inputs = checkInputs(manifest, request.inputs);
-  await requireAssets(control, inputs);
+  about.aging.push(...(await requireAssets(control, assetsOf(inputs))));
   if (request.node !== undefined) control.registry.require(request.node);
   const outputs = request.outputs?.map((name) => resolveOutput(manifest, name)) ?? defaultOutputs(manifest);
   const requirement: Requirement = {
@@ -208,18 +224,25 @@ function machineOf({ requires }: Manifest): Pick<Requirement, 'minVersions' | 'm
   return { minVersions: engines, memoryMb, vramMb };
 }
 
-async function requireAssets(control: Control, inputs: NewJob['inputs']): Promise<void> {
-  for (const { asset, name, sizeBytes } of assetsOf(inputs)) {
+/** Refuses when one is not there; returns those that may be cleaned up before long. */
+async function requireAssets(control: Control, files: readonly AssetRef[]): Promise<readonly AssetRef[]> {
+  const aging: AssetRef[] = [];
+  for (const file of files) {
+    const { asset, name, sizeBytes } = file;
     // Noted first: from here on the clean-up leaves the file alone.
     control.recentObjects.note(asset);
     const info = await control.objects.head(objectKeys.asset(asset));
-    if (info?.sizeBytes === sizeBytes) continue;
+    if (info?.sizeBytes === sizeBytes) {
+      if (isAging(control, info)) aging.push(file);
+      continue;
+    }
     const problem = info === null ? 'was not uploaded' : `has ${info.sizeBytes} bytes, not ${sizeBytes}`;
     throw new FlatrenderError('OBJECT_NOT_FOUND', `the input file "${name}" (sha256 ${asset}) ${problem}`, {
       hint: 'ask POST /v1/uploads where to put it, upload it, then submit again',
       details: { asset },
     });
   }
+  return aging;
 }
 
 /** Refuses a job that no online node can render, saying what is missing where. A later start is no hurry. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Manifest } from '../../bundle/manifest.ts';
 import { readBundleManifest } from '../../bundle/read-manifest.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
-import { type ObjectInfo, objectKeys } from '../../objects/object-store.ts';
+import { objectKeys } from '../../objects/object-store.ts';
 import { Name, Version } from '../../protocol/names.ts';
 import {
   ObjectUploadAnswer,
@@ -14,6 +14,7 @@ import {
   TemplateRequest,
   TemplateView,
 } from '../../protocol/templates.ts';
+import { isAging, keepingFiles } from '../aging-files.ts';
 import { baseUrlFor } from '../base-url.ts';
 import { forbidden } from '../client-auth.ts';
 import type { Control } from '../context.ts';
@@ -50,16 +51,15 @@ export function templateRoutes(routes: Routes, control: Control): void {
     answers: { 200: TemplateAnswer, 201: TemplateAnswer },
     async handle({ body, reply, token }) {
       control.recentObjects.note(body.sha256);
-      const { manifest, sizeBytes } = await manifestOfBundle(control, body.sha256);
-      const { name, version } = manifest;
-      const { template, already } = await store.putTemplate({
-        name,
-        version,
-        sha256: body.sha256,
-        sizeBytes,
-        manifest,
-        pushedAt: clock.now(),
+      const { template, already } = await keepingFiles(control, async () => {
+        const { manifest, sizeBytes } = await manifestOfBundle(control, body.sha256);
+        const { name, version } = manifest;
+        return store.putTemplate({
+          ...{ name, version, sha256: body.sha256, sizeBytes, manifest },
+          pushedAt: clock.now(),
+        });
       });
+      const { name, version, sizeBytes } = template;
       templates.changed();
       if (!already) logger.info('template.pushed', { template: name, version, sizeBytes, by: token.name });
       reply.code(already ? 200 : 201);
@@ -115,15 +115,6 @@ function uploadRoutes(routes: Routes, control: Control): void {
       return place.multipart?.done ? already : place;
     },
   });
-}
-
-/**
- * Whether an unused file may be cleaned up before long. The control plane that cleans up does not know what another one was asked
- * for a moment ago: the file is uploaded once more, and is new again.
- */
-function isAging({ store, clock, config }: Control, { modifiedAt }: ObjectInfo): boolean {
-  const keptMs = config.retention.unusedAssetsDays * 86_400_000;
-  return store.shared !== null && clock.now() - modifiedAt > keptMs / 2;
 }
 
 async function isLatest(control: Control, template: { name: string; version: string }): Promise<boolean> {

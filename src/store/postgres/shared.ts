@@ -4,7 +4,12 @@ import type { TaskPhase } from '../../protocol/jobs.ts';
 import { number } from '../records.ts';
 import type { SharedStore } from '../shared.ts';
 import type { Database } from './database.ts';
+import { toStoreError } from './database-error.ts';
 import type { FarmLink } from './farm-link.ts';
+import { LOCK_CLASS } from './migrate.ts';
+
+/** The others: migrations, the leader. */
+const FILES_LOCK = 3;
 
 /** What the control planes on one PostgreSQL database share. */
 export function sharedStore(db: Database, link: FarmLink): SharedStore {
@@ -67,6 +72,9 @@ export function sharedStore(db: Database, link: FarmLink): SharedStore {
       return String(row?.value ?? value);
     },
 
+    keepingFiles: (work) => locked(db, 'pg_advisory_lock_shared', work),
+    removingFiles: (work) => locked(db, 'pg_advisory_lock', work),
+
     async savePreview(taskId, jpeg, at) {
       await db.rows(
         `insert into previews (task_id, at, jpeg) values ($1, $2, $3) on conflict (task_id)
@@ -91,3 +99,20 @@ const QUEUED = `with recursive heads as (
   from heads h where h.class_id is not null
 )
 select c.requirement from heads h join classes c on c.id = h.class_id`;
+
+/** Lets go of the lock with its connection: not one of the pool, out of which `work` takes its own. */
+async function locked<T>(
+  db: Database,
+  lock: 'pg_advisory_lock' | 'pg_advisory_lock_shared',
+  work: () => Promise<T>,
+): Promise<T> {
+  const client = await db.servers.connect();
+  try {
+    await client.query(`select ${lock}($1, $2)`, [LOCK_CLASS, FILES_LOCK]).catch((error: unknown) => {
+      throw toStoreError(error, db.place);
+    });
+    return await work();
+  } finally {
+    client.end().catch(() => undefined);
+  }
+}
