@@ -142,8 +142,9 @@ export class FarmLink {
       this.#client = client;
       await this.#beat(client);
     } catch (error) {
-      this.#client = null;
-      client.end().catch(() => undefined);
+      // With the connection goes the lock, even when the first beat got it before it failed.
+      if (client === this.#client) this.#drop();
+      else client.end().catch(() => undefined);
       throw error;
     }
   }
@@ -194,7 +195,7 @@ export class FarmLink {
     };
     const work = async (): Promise<readonly ReplicaRow[]> => {
       await beat(client, own);
-      if (!this.#hasLock) this.#hasLock = await tryToLead(client);
+      await this.#tryToLead(client);
       this.#beats += 1;
       if (this.#hasLock && this.#beats % TIDY_BEATS === 0) await forgetOld(client, clock.now() - PREVIEWS_MS);
       return readReplicas(client);
@@ -208,6 +209,13 @@ export class FarmLink {
     if (Number.isFinite(stood) && stood > GONE_SECONDS * 1000) {
       this.#gap(`this control plane stood still for ${Math.round(stood / 1000)} s`);
     }
+  }
+
+  async #tryToLead(client: Client): Promise<void> {
+    if (this.#hasLock) return;
+    const hasLock = await tryToLead(client);
+    // An answer that came too late: that connection was given up, and the lock goes with it.
+    if (client === this.#client) this.#hasLock = hasLock;
   }
 
   #receive(payload: string): void {
