@@ -65,6 +65,8 @@ export interface Control {
   readonly hookFiles: HookFiles;
   readonly inputUrls: InputUrls;
   readonly webhooks: WebhookDeliverer;
+  /** Refuses an address that no webhook would be sent to. */
+  readonly checkWebhook: (url: string) => void;
   /** Every control plane of the farm has the same. */
   readonly farmSecret: Uint8Array;
   readonly tracing: Tracing;

@@ -13,7 +13,7 @@ import { outsidePolicy } from './outside-policy.ts';
 import { RecentObjects } from './recent-objects.ts';
 import { bodyOf } from './webhook-body.ts';
 import { WebhookDeliverer } from './webhook-deliverer.ts';
-import { type PostWebhook, webhookPoster } from './webhook-post.ts';
+import { checkWebhook, type PostWebhook, webhookPoster } from './webhook-post.ts';
 
 interface OutsideOptions {
   readonly config: ControlConfig;
@@ -32,13 +32,15 @@ interface OutsideOptions {
 /** Makes them; nothing is called yet. */
 export function outsideParts(
   options: OutsideOptions,
-): Pick<Control, 'webhooks' | 'hookFiles' | 'inputUrls' | 'recentObjects' | 'farmSecret'> {
+): Pick<Control, 'webhooks' | 'checkWebhook' | 'hookFiles' | 'inputUrls' | 'recentObjects' | 'farmSecret'> {
   const { config, store, objects, leases, farmSecret, clock, logger } = options;
   const recentObjects = new RecentObjects(clock);
+  const policy = outsidePolicy(config, config.webhooks);
   const onAsset = (sha256: string): void => recentObjects.note(sha256);
   return {
     farmSecret,
     recentObjects,
+    checkWebhook: (url) => checkWebhook(url, policy),
     inputUrls: new InputUrls({ config, objects, clock, logger, onAsset }),
     hookFiles: new HookFiles({
       directory: options.hookFiles ?? null,
@@ -52,7 +54,7 @@ export function outsideParts(
       timeoutMs: config.webhooks.timeoutSeconds * 1000,
       clock,
       logger,
-      post: options.post ?? webhookPoster(outsidePolicy(config, config.webhooks)),
+      post: options.post ?? webhookPoster(policy),
       bodyOf: (delivery) => bodyOf(delivery, store, leases),
       onTry: (outcome) => options.metrics.webhookCalled(outcome),
       random: Math.random,

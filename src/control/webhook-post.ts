@@ -3,7 +3,13 @@ import { once } from 'node:events';
 import { request as http, type IncomingMessage } from 'node:http';
 import { request as https } from 'node:https';
 import { FlatrenderError } from '../lib/errors.ts';
-import { hostOf, type OutsidePolicy, resolveOutside } from '../lib/public-address.ts';
+import {
+  hostOf,
+  type OutsidePolicy,
+  type RefusedTarget,
+  refusedAtSight,
+  resolveOutside,
+} from '../lib/public-address.ts';
 
 export interface PostRequest {
   readonly url: string;
@@ -37,6 +43,25 @@ export function webhookPoster(policy: OutsidePolicy): PostWebhook {
   };
 }
 
+/** Refuses an address that would never be called, as far as that can be seen without resolving its name. */
+export function checkWebhook(url: string, policy: OutsidePolicy): void {
+  const target = new URL(url);
+  const refused = refusedAtSight(target, policy);
+  if (refused !== null) throw notCalled(target, { ...refused, refused: `webhook: ${refused.refused}` });
+}
+
+function notCalled(target: URL, { refused, rule }: RefusedTarget): FlatrenderError {
+  const host = hostOf(target);
+  return new FlatrenderError('REQUEST_INVALID', refused, {
+    hint:
+      rule === 'private'
+        ? `webhooks.allowHosts: [${host}] in flatrender.yaml permits it, webhooks.allowPrivate every private address`
+        : rule === 'port' || rule === 'closed'
+          ? `webhooks.allowHosts: [${host}] in flatrender.yaml permits it`
+          : 'give an address of the form https://example.com/done',
+  });
+}
+
 /** node:http rather than fetch: the address that was checked is the one that is connected to. */
 async function postOnce(
   url: string,
@@ -47,17 +72,7 @@ async function postOnce(
 ): Promise<PostAnswer> {
   const target = new URL(url);
   const found = await resolveOutside(target, policy, signal);
-  if ('refused' in found) {
-    const host = hostOf(target);
-    throw new FlatrenderError('REQUEST_INVALID', found.refused, {
-      hint:
-        found.rule === 'private'
-          ? `webhooks.allowHosts: [${host}] in flatrender.yaml permits it, webhooks.allowPrivate every private address`
-          : found.rule === 'port' || found.rule === 'closed'
-            ? `webhooks.allowHosts: [${host}] in flatrender.yaml permits it`
-            : 'give an address of the form https://example.com/done',
-    });
-  }
+  if ('refused' in found) throw notCalled(target, found);
   const { addresses } = found;
   const [first] = addresses;
   const request = (target.protocol === 'https:' ? https : http)(target, {

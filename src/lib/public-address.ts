@@ -24,9 +24,12 @@ export interface OutsideAddress {
 export type Resolve = (host: string) => Promise<readonly { readonly address: string }[]>;
 
 /** Where a URL leads, or the rule that forbids to call it. */
-export type OutsideTarget =
-  | { readonly addresses: readonly OutsideAddress[] }
-  | { readonly refused: string; readonly rule: OutsideRule };
+export type OutsideTarget = { readonly addresses: readonly OutsideAddress[] } | RefusedTarget;
+
+export interface RefusedTarget {
+  readonly refused: string;
+  readonly rule: OutsideRule;
+}
 
 /** `scheme`, `user`, `port`, `private` (not on the public internet), `closed` (the mesh). */
 export type OutsideRule = 'scheme' | 'user' | 'port' | 'private' | 'closed';
@@ -41,6 +44,26 @@ export async function resolveOutside(
   signal: AbortSignal,
   resolve: Resolve = (host) => lookup(host, { all: true }),
 ): Promise<OutsideTarget> {
+  const refused = refusedAtSight(url, policy);
+  if (refused !== null) return refused;
+  const host = hostOf(url);
+  const isAllowed = isAllowedHost(host, policy);
+  const found = isIP(host)
+    ? [{ address: host }]
+    : // A resolver that does not answer can be left waiting, but not interrupted.
+      await untilAborted(resolve(host), signal);
+  const addresses = found.map(({ address }) => ({ address, family: isIPv6(address) ? 6 : 4 }) as const);
+  if (isAllowed) return { addresses };
+  for (const { address } of addresses) {
+    const shown = address === host ? address : `${host} is ${address}, which`;
+    const forbidden = refusedAddress(address, shown, policy);
+    if (forbidden !== null) return forbidden;
+  }
+  return { addresses };
+}
+
+/** What can be said against a URL without asking what its name means; null: nothing. */
+export function refusedAtSight(url: URL, policy: OutsidePolicy): RefusedTarget | null {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     return refuse('scheme', `${url.protocol} is neither http: nor https:`);
   }
@@ -48,27 +71,21 @@ export async function resolveOutside(
     return refuse('user', 'an address with a user name or password is not called');
   }
   const host = hostOf(url);
-  const isAllowed = policy.allowHosts.some((pattern) => isHost(host, pattern));
+  if (isAllowedHost(host, policy)) return null;
   const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
   // Below are the services of machines (mail, name service, remote shells), never web servers that strangers name.
-  if (!isAllowed && port < 1024 && port !== 80 && port !== 443) {
+  if (port < 1024 && port !== 80 && port !== 443) {
     return refuse('port', `port ${port} is not one of web servers (80, 443, 1024 and above)`);
   }
-  const found = isIP(host)
-    ? [{ address: host }]
-    : // A resolver that does not answer can be left waiting, but not interrupted.
-      await untilAborted(resolve(host), signal);
-  const addresses = found.map(({ address }) => ({ address, family: isIPv6(address) ? 6 : 4 }) as const);
-  if (isAllowed) return { addresses };
-  const closed = networks(policy.closed);
-  for (const { address } of addresses) {
-    const shown = address === host ? address : `${host} is ${address}, which`;
-    if (isIn(closed, address)) return refuse('closed', `${shown} is in the mesh`);
-    if (!policy.allowPrivate && isPrivateAddress(address)) {
-      return refuse('private', `${shown} is a private address`);
-    }
+  return isIP(host) ? refusedAddress(host, host, policy) : null;
+}
+
+function refusedAddress(address: string, shown: string, policy: OutsidePolicy): RefusedTarget | null {
+  if (isIn(networks(policy.closed), address)) return refuse('closed', `${shown} is in the mesh`);
+  if (!policy.allowPrivate && isPrivateAddress(address)) {
+    return refuse('private', `${shown} is a private address`);
   }
-  return { addresses };
+  return null;
 }
 
 // IANA special-purpose registries: loopback, private, shared (CGNAT), link-local (cloud metadata), documentation,
@@ -150,6 +167,10 @@ export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
 }
 
+function isAllowedHost(host: string, { allowHosts }: OutsidePolicy): boolean {
+  return allowHosts.some((pattern) => isHost(host, pattern));
+}
+
 function isHost(host: string, pattern: string): boolean {
   const wanted = pattern.toLowerCase();
   return wanted.startsWith('*.') ? host.endsWith(wanted.slice(1)) && !isIP(host) : host === wanted;
@@ -170,6 +191,6 @@ function isIn(list: BlockList, address: string): boolean {
   return four !== null ? list.check(four, 'ipv4') : list.check(plain, 'ipv6');
 }
 
-function refuse(rule: OutsideRule, refused: string): OutsideTarget {
+function refuse(rule: OutsideRule, refused: string): RefusedTarget {
   return { refused, rule };
 }

@@ -173,13 +173,20 @@ test('an answer of any size is not read, and a slow one ends with the time it ha
   assert.deepEqual([state, lastError], ['waiting', 'no answer within 0.3 s']);
 });
 
-test('a webhook into the private network is refused at once, and nobody is called', async () => {
+test('a webhook into the private network is refused: at once by its address, later by what its name means', async () => {
   await using receiver = await webhookReceiver();
   await using farm = await startTestControl();
   await farm.addTemplate();
-  const job = await endJob(farm, receiver.url);
+  const { status, body } = await farm.call('POST', '/v1/jobs', {
+    template: 'mock-template',
+    webhook: receiver.url,
+  });
+  assert.equal(status, 400);
+  assert.match(body.error.message, /webhook: 127\.0\.0\.1 is a private address/);
+  assert.match(body.error.hint, /webhooks\.allowHosts: \[127\.0\.0\.1\]/);
+  const job = await endJob(farm, receiver.url.replace('127.0.0.1', 'localhost'));
   await until(async () => (await delivery(farm, job)).state === 'failed');
-  assert.match((await delivery(farm, job)).lastError ?? '', /127\.0\.0\.1.*private/);
+  assert.match((await delivery(farm, job)).lastError ?? '', /localhost is .*private/);
   assert.equal(receiver.calls.length, 0);
 });
 

@@ -178,6 +178,7 @@ async function newJob(
   const inputs = checkInputs(manifest, request.inputs);
   about.aging.push(...(await requireAssets(control, assetsOf(inputs))));
   if (request.node !== undefined) control.registry.require(request.node);
+  if (request.webhook !== undefined) control.checkWebhook(request.webhook);
   const outputs = request.outputs?.map((name) => resolveOutput(manifest, name)) ?? defaultOutputs(manifest);
   const requirement: Requirement = {
     role: 'render',
