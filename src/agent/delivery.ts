@@ -125,6 +125,7 @@ async function uploadOutput(entry: OutputEntry, task: ActiveTask, options: Deliv
     sizeBytes,
     signal: task.signal,
     rounds: UPLOAD_TRIES,
+    isIntact: async () => sha256 === (await options.digestOf(path)),
     pause: options.pause,
     onRetry: (error, delayMs) => logger.warn('upload.retry', { taskId, error, delayMs }),
     onRound: (error) => logger.warn('upload.failed', { taskId, epoch, error }),

@@ -1,4 +1,5 @@
 /** A file to the object store, in one piece or in parts, whichever the control plane says; what arrived is not sent again. */
+import { untilAborted } from '../lib/abort.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { retryDelay } from '../lib/retry.ts';
 import type { PartsAnswer } from '../protocol/uploads.ts';
@@ -22,6 +23,8 @@ export interface SendFile {
   readonly signal: AbortSignal;
   /** Rounds in which nothing got through, after which it is given up. */
   readonly rounds: number;
+  /** Whether the file still has the content that was announced; asked when another one arrived. Default: it is sent once more. */
+  readonly isIntact?: (() => Promise<boolean>) | undefined;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Bytes done of all; may go back when a part was cut. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
@@ -36,10 +39,17 @@ const AT_ONCE = 3;
 // With the back-off some seconds; then the addresses are asked for anew.
 const PART_TRIES = 5;
 const ASK_AGAIN_MS = 500;
+// Parts of an earlier content of this name may have been among the first. What is wrong again stays wrong.
+const CORRUPT_TRIES = 2;
 
-/** Resolves with the object's key. The errors of {@link Transfers} and of `ask`; the signal's reason. */
+/**
+ * Resolves with the object's key. The errors of {@link Transfers} and of `ask`; OBJECT_CORRUPT when the file changed, or arrived
+ * with another content twice; the signal's reason.
+ */
 export async function sendFile(options: SendFile): Promise<string> {
   const { signal, rounds } = options;
+  // All parts get through every time: progress says nothing about the content.
+  let corrupt = 0;
   for (let fruitless = 0; ; ) {
     const round = { sent: 0 };
     try {
@@ -48,7 +58,9 @@ export async function sendFile(options: SendFile): Promise<string> {
       fruitless = 0;
     } catch (error) {
       fruitless = round.sent > 0 ? 0 : fruitless + 1;
-      if (signal.aborted || fruitless >= rounds || isFinal(error)) throw error;
+      if (isOtherContent(error)) corrupt += 1;
+      if (signal.aborted || fruitless >= rounds || corrupt >= CORRUPT_TRIES || isFinal(error)) throw error;
+      if (isOtherContent(error)) await requireIntact(options, error);
       options.onRound?.(error);
       await options.pause(retryDelay(Math.max(1, fruitless), error), signal);
     }
@@ -104,11 +116,25 @@ async function sendParts(options: SendFile, place: PartsAnswer, round: { sent: n
   if (failure !== undefined) throw failure;
 }
 
+/** OBJECT_CORRUPT when it is the file itself that has another content: sending it again is no use. */
+async function requireIntact({ path, isIntact, signal }: SendFile, cause: unknown): Promise<void> {
+  if (isIntact === undefined || (await untilAborted(isIntact(), signal))) return;
+  throw new FlatrenderError('OBJECT_CORRUPT', `${path} has another content than announced`, {
+    cause,
+    hint: 'something changed it while it was sent, or the disk gives back other bytes than were written',
+  });
+}
+
+/** All of it arrived, and was wrong and thrown away. */
+function isOtherContent(error: unknown): boolean {
+  return (
+    error instanceof FlatrenderError && error.code === 'OBJECT_CORRUPT' && error.details?.key !== undefined
+  );
+}
+
 /** A limit of the way there is not lifted by asking again; a file that changed does not change back. */
 function isFinal(error: unknown): boolean {
   if (!(error instanceof FlatrenderError)) return true;
   if (error.details?.status === 413) return true;
-  return (
-    error.code !== 'TRANSFER_FAILED' && !(error.code === 'OBJECT_CORRUPT' && error.details?.key !== undefined)
-  );
+  return error.code !== 'TRANSFER_FAILED' && !isOtherContent(error);
 }

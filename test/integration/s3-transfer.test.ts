@@ -120,6 +120,25 @@ describe('large files on Ceph radosgw', { skip: radosgwMissing ?? false }, () =>
     assert.equal(hash.digest('hex'), entry.result.sha256);
   });
 
+  test('a render that changes while it is sent is not sent for ever: the attempt fails and is made again', async (t) => {
+    const { proxy, control } = await line(t);
+    proxy.breakOneIn(0);
+    const { entry, deliverIt, task } = await renderedTask(t, control, 32 * MIB);
+    const size = entry.result.sizeBytes;
+    let changing: Promise<void> | undefined;
+    const done = await deliverIt(new ActiveTask(entry.taskId, entry.epoch), () => {
+      // It is compared before it is sent.
+      if (proxy.counts().bytesUp > 0) changing ??= changeEnd(entry.path, size);
+    });
+    await changing;
+    assert.equal(done, 'failed');
+    assert.ok(proxy.counts().bytesUp < size * 1.2, `${proxy.counts().bytesUp} bytes for a file of ${size}`);
+    const { body } = await control.call('GET', `/v1/jobs/${task.jobId}`);
+    assert.equal(body.state, 'queued');
+    const key = objectKeys.output(entry.taskId, entry.epoch, entry.fileName);
+    assert.equal(await control.control.objects.head(key), null);
+  });
+
   test('the S3 server is killed again and again during an upload, which arrives', async (t) => {
     const { proxy, control } = await line(t);
     proxy.breakOneIn(0);
@@ -257,6 +276,13 @@ async function renderedTask(t: TestContext, control: TestControl, size: number) 
     }
   };
   return { node, task: { ...task, jobId }, entry, deliverIt };
+}
+
+/** Other bytes at its end, of the same number. */
+async function changeEnd(path: string, size: number): Promise<void> {
+  const file = await open(path, 'r+');
+  await file.write(randomBytes(1000), 0, 1000, size - 1000);
+  await file.close();
 }
 
 async function randomFile(path: string, bytes: number): Promise<void> {
