@@ -13,12 +13,22 @@ const DATABASE_SECONDS = 120;
 const TRY_AGAIN_MS = 1000;
 const SAY_AGAIN_SECONDS = 15;
 
-/** The store of this configuration. ALREADY_RUNNING, SCHEMA_NEWER, STORE_FAILED; UNAVAILABLE when a database server is away. */
+/**
+ * The store of this configuration, for a tool: it does no background work and never leads the farm. ALREADY_RUNNING,
+ * SCHEMA_NEWER, STORE_FAILED; UNAVAILABLE when a database server is away.
+ */
 export async function openStore(
   directory: string,
   config: ControlConfig,
   clock: Clock = systemClock,
-  logger?: Logger,
+): Promise<Store & DumpSource> {
+  return await open(directory, config, { joins: false, clock });
+}
+
+async function open(
+  directory: string,
+  config: ControlConfig,
+  { clock, ...options }: { readonly joins: boolean; readonly clock: Clock; readonly logger?: Logger },
 ): Promise<Store & DumpSource> {
   if (config.store.startsWith('sqlite:'))
     return await openSqliteStore({
@@ -27,7 +37,7 @@ export async function openStore(
     });
   // Loaded only where it is used: the start of everybody else stays as quick as it is.
   const { openPostgresStore } = await import('../store/postgres/postgres-store.ts');
-  return await openPostgresStore({ url: config.store, clock, logger });
+  return await openPostgresStore({ url: config.store, clock, ...options });
 }
 
 /** The configured store for people: without the password. */
@@ -42,7 +52,7 @@ export function storePlace(store: string): string {
   return `${url.protocol}//${url.host}${url.pathname}`;
 }
 
-/** The same at the start of a control plane: waits up to two minutes for a database server, and says so. */
+/** The store of a control plane that starts: waits up to two minutes for a database server, and says so. */
 export async function waitForStore(options: {
   readonly directory: string;
   readonly config: ControlConfig;
@@ -55,7 +65,7 @@ export async function waitForStore(options: {
   let saidAt = Number.NEGATIVE_INFINITY;
   for (;;) {
     try {
-      return await openStore(directory, config, clock, logger);
+      return await open(directory, config, { joins: true, clock, logger });
     } catch (error) {
       signal?.throwIfAborted();
       const isAway = error instanceof FlatrenderError && error.code === 'UNAVAILABLE' && error.retryable;

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, suite, type TestContext, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts';
 import { ListenerLog } from '../helpers/listener-log.ts';
 import { noPostgres, type Postgres, startPostgres } from '../helpers/postgres.ts';
@@ -160,5 +161,33 @@ suite('the lead of a farm', { skip: noPostgres, concurrency: 1 }, () => {
     await other.query('select 1');
     await other.end();
     await log.leads();
+  });
+
+  test('is never a tool’s, which does none of the work, and no control plane counts it', async (t) => {
+    const { url } = await cluster.createDatabase();
+    const tool = await openPostgresStore({ url, joins: false });
+    t.after(() => tool.close());
+    const toolLog = new ListenerLog(tool);
+    const first = await openPostgresStore({ url });
+    assert.equal(first.shared?.isLeader, true);
+    assert.deepEqual(
+      (await tool.shared?.listReplicas())?.map(({ id }) => id),
+      [first.shared?.replicaId],
+    );
+    await first.close();
+    // Longer than it takes to try for the lead.
+    await setTimeout(1500);
+    assert.equal(tool.shared?.isLeader, false);
+    const second = await openPostgresStore({ url });
+    t.after(() => second.close());
+    assert.equal(second.shared?.isLeader, true);
+    assert.equal((await second.shared?.listReplicas())?.length, 1);
+
+    // Hints go both ways all the same.
+    const log = new ListenerLog(second);
+    await tool.createNode({ id: 'n1', name: 'n1' }, 1);
+    await log.until({ kind: 'node', nodeId: 'n1' });
+    await second.createNode({ id: 'n2', name: 'n2' }, 1);
+    await toolLog.until({ kind: 'node', nodeId: 'n2' });
   });
 });

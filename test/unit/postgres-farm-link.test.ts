@@ -37,7 +37,7 @@ class FakeClient extends EventEmitter {
 function linkOf(answers: readonly Answer[]) {
   const clients: FakeClient[] = [];
   const link = new FarmLink({
-    ...{ replicaId: 'a', hostname: 'host', version: '1', clock: systemClock },
+    ...{ replicaId: 'a', hostname: 'host', version: '1', joins: true, clock: systemClock },
     async connect() {
       const client = new FakeClient(answers[Math.min(clients.length, answers.length - 1)] ?? assert.fail());
       clients.push(client);

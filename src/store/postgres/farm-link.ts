@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Client } from 'pg';
 import { type Clock, sleep } from '../../lib/clock.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { FarmChange, Replica, SharedListener } from '../shared.ts';
 import { CHANNEL, parseNotification } from './notification.ts';
@@ -43,6 +44,11 @@ export interface FarmLinkOptions {
   readonly replicaId: string;
   readonly hostname: string;
   readonly version: string;
+  /**
+   * Whether this is a control plane. A tool hears of the others and tells them what it changed; it does none of their work, so
+   * it must neither lead nor count as one of them.
+   */
+  readonly joins: boolean;
   readonly clock: Clock;
   readonly logger?: Logger | undefined;
 }
@@ -102,9 +108,13 @@ export class FarmLink {
     if (this.#sending === null) setImmediate(() => this.#send());
   }
 
+  /** Those that are alive. UNAVAILABLE for a tool without a connection: it decides by who is there. */
   async replicas(): Promise<readonly Replica[]> {
-    const rows = this.#client === null ? [] : await readReplicas(this.#client);
-    return rows.filter((row) => row.isAlive);
+    if (this.#client === null) {
+      if (this.#options.joins) return [];
+      throw new FlatrenderError('UNAVAILABLE', 'the connection to the database was lost');
+    }
+    return (await readReplicas(this.#client)).filter((row) => row.isAlive);
   }
 
   /** Sends what waits, says goodbye and lets go of the lock. */
@@ -118,7 +128,7 @@ export class FarmLink {
       await this.#sending;
       this.#send();
       await this.#sending;
-      await sayGoodbye(client, this.replicaId);
+      if (this.#options.joins) await sayGoodbye(client, this.replicaId);
     };
     const late = new AbortController();
     await Promise.race([
@@ -185,7 +195,7 @@ export class FarmLink {
   async #beat(client: Client): Promise<void> {
     const sentAt = performance.now();
     const stood = sentAt - this.#confirmedAt;
-    const { replicaId, hostname, version, clock } = this.#options;
+    const { replicaId, hostname, version, joins, clock } = this.#options;
     const own: OwnRow = {
       id: replicaId,
       hostname,
@@ -194,8 +204,10 @@ export class FarmLink {
       announced: this.#sender.announced,
     };
     const work = async (): Promise<readonly ReplicaRow[]> => {
-      await beat(client, own);
-      await this.#tryToLead(client);
+      if (joins) {
+        await beat(client, own);
+        await this.#tryToLead(client);
+      }
       this.#beats += 1;
       if (this.#hasLock && this.#beats % TIDY_BEATS === 0) await forgetOld(client, clock.now() - PREVIEWS_MS);
       return readReplicas(client);

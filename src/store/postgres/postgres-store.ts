@@ -29,6 +29,8 @@ import { tokenMethods } from './tokens.ts';
 export interface PostgresStoreOptions {
   /** `postgres://user:password@host/database`. */
   readonly url: string;
+  /** Whether this is a control plane, which may come to lead the farm; false: a tool with the database open. Default: true. */
+  readonly joins?: boolean;
   readonly clock?: Clock;
   /** Told when the database goes and comes, and of the other control planes. */
   readonly logger?: Logger | undefined;
@@ -41,6 +43,7 @@ export interface PostgresStoreOptions {
  */
 export async function openPostgresStore({
   url,
+  joins = true,
   clock = systemClock,
   logger,
 }: PostgresStoreOptions): Promise<Store & DumpSource> {
@@ -50,6 +53,7 @@ export async function openPostgresStore({
     replicaId: randomBytes(6).toString('hex'),
     hostname: hostname(),
     version: packageVersion(),
+    joins,
     clock,
     logger,
   });
