@@ -64,7 +64,7 @@ class Claims {
       const input = this.#inputs[i];
       if (!input) continue;
       const { nodeId, claimId, leaseUntil, now } = input;
-      const change = await this.work.change(task, { type: 'claim' }, { now, nodeId, claimId, leaseUntil });
+      const change = this.work.change(task, { type: 'claim' }, { now, nodeId, claimId, leaseUntil });
       if (change === null) throw new Error(`the queue's task ${task.record.id} cannot be claimed`);
       this.#results.set(i, { job: change.job, task: change.task });
     }
@@ -148,7 +148,7 @@ class Claims {
   async #heads(): Promise<readonly Head[]> {
     const rows = await this.#queries.rows(HEADS, [], 'claim-heads');
     await this.#context.classes.load(
-      this.#context.db,
+      this.#queries,
       rows.map((row) => Number(row.class_id)),
     );
     return rows.map(toHead).sort(byOrder);
@@ -216,7 +216,8 @@ select class.class_id, head.priority, head.job_num, head.idx from class cross jo
 /**
  * The best tasks over all these classes that nobody else is taking. Exactly as many as asked for are locked: the limit stands
  * above the locking, which goes through the candidates in their order. Those this transaction has already are left out by
- * name: \`skip locked\` does not skip one's own.
+ * name: \`skip locked\` does not skip one's own. State and class are asked for again on the row that is locked: it may have been
+ * claimed in the meantime, and have come back for other nodes.
  */
 const LOCK = `select ${TASK_COLUMNS} from (
   select head.priority, head.job_num, head.idx from unnest($1::bigint[]) as w (class_id) cross join lateral (
@@ -226,6 +227,7 @@ const LOCK = `select ${TASK_COLUMNS} from (
   where (head.job_num, head.idx) not in (select * from unnest($4::bigint[], $5::int[]))
   order by head.priority desc, head.job_num, head.idx limit $2
 ) best join tasks t on t.job_num = best.job_num and t.idx = best.idx and t.state = 'queued'
+  and t.class_id = any($1::bigint[])
 order by best.priority desc, best.job_num, best.idx limit $3 for update of t skip locked`;
 
 /** How many candidates there were: fewer than the limit are all. */

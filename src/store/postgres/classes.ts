@@ -8,7 +8,15 @@ export class Classes {
   readonly #byKey = new Map<string, RequirementClass>();
   readonly #byId = new Map<number, RequirementClass>();
 
-  /** The classes of these requirements, in their order; made when they are new. Before a transaction, never inside one. */
+  /** The class of this requirement, if this control plane has met it. */
+  find(requirement: Requirement): RequirementClass | null {
+    return this.#byKey.get(requirementKey(requirement)) ?? null;
+  }
+
+  /**
+   * The classes of these requirements, in their order; made when they are new. Before a transaction, never inside one: others
+   * that make the same class would wait for its end, and what is remembered must be there whatever becomes of it.
+   */
   async intern(queries: Queries, requirements: readonly Requirement[]): Promise<readonly RequirementClass[]> {
     const wanted = new Map(requirements.map((requirement) => [requirementKey(requirement), requirement]));
     const unknown = [...wanted].filter(([key]) => !this.#byKey.has(key));
@@ -35,7 +43,7 @@ export class Classes {
     });
   }
 
-  /** Reads classes that are not known yet. */
+  /** Reads classes that are not known yet; in a transaction with its own queries, which hold a connection already. */
   async load(queries: Queries, ids: Iterable<number>): Promise<void> {
     const unknown = [...new Set(ids)].filter((id) => !this.#byId.has(id));
     if (unknown.length === 0) return;

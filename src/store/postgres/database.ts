@@ -4,7 +4,15 @@ import pg from 'pg';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import type { FlatrenderError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { CommitUnknown, isAway, isUncommitted, toStoreError } from './database-error.ts';
+import {
+  CommitUnknown,
+  isAway,
+  isPoolTimeout,
+  isStale,
+  isUncommitted,
+  PoolBusy,
+  toStoreError,
+} from './database-error.ts';
 import { Servers } from './servers.ts';
 
 /** One connection, inside a transaction or outside. */
@@ -17,6 +25,16 @@ export interface Queries {
 export interface Transaction extends Queries {
   /** A statement whose answer nobody needs. When it fails, the transaction does. */
   send(text: string, values?: readonly unknown[], name?: string): void;
+}
+
+/** Thrown inside a transaction: it is taken back, `first` is done without it, then it is made again from the start. */
+export class NeedsFirst extends Error {
+  readonly first: (queries: Queries) => Promise<unknown>;
+
+  constructor(first: NeedsFirst['first']) {
+    super('something is to be done before the transaction');
+    this.first = first;
+  }
 }
 
 /** A row as pg gives it: json columns parsed, bigint columns as numbers. */
@@ -43,6 +61,8 @@ export class Database implements Queries {
   readonly #logger: Logger | undefined;
   readonly #closing = new AbortController();
   #failure: FlatrenderError | null = null;
+  /** Connections of the pool that somebody works with at this moment. */
+  #inUse = 0;
 
   /** CONFIG_INVALID for an address that is none. */
   constructor({ url, clock, logger }: DatabaseOptions) {
@@ -72,10 +92,18 @@ export class Database implements Queries {
   /**
    * Runs `work` in a transaction and commits. Tried again when the database took it back by itself (deadlock, connection lost
    * before the commit was sent): `work` must do nothing but queries. UNAVAILABLE when the database is away, or when nobody
-   * can know whether the commit arrived.
+   * can know whether the commit arrived. It must not ask the pool for a second connection: when all are held by transactions
+   * that do so, none gets on. See {@link NeedsFirst}.
    */
-  transaction<T>(work: (queries: Transaction) => Promise<T>): Promise<T> {
-    return this.#again(() => this.#on((client) => once(client, work)));
+  async transaction<T>(work: (queries: Transaction) => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await this.#again(() => this.#on((client) => once(client, work)));
+      } catch (error) {
+        if (!(error instanceof NeedsFirst)) throw error;
+        await error.first(this);
+      }
+    }
   }
 
   async close(): Promise<void> {
@@ -83,7 +111,10 @@ export class Database implements Queries {
     await this.#pool.end();
   }
 
-  /** Runs `work` on a connection of the pool; one that broke, or whose server only reads, is thrown away. */
+  /**
+   * Runs `work` on a connection of the pool; one that broke, whose server only reads, or whose statements became stale is
+   * thrown away.
+   */
   async #on<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const { current } = this.servers;
     let client: pg.PoolClient | undefined;
@@ -92,7 +123,8 @@ export class Database implements Queries {
       isBroken = true;
     };
     try {
-      client = await this.#pool.connect();
+      client = await this.#connection();
+      this.#inUse += 1;
       client.on('error', onError);
       return await work(client);
     } catch (error) {
@@ -100,10 +132,22 @@ export class Database implements Queries {
         isBroken = true;
         this.servers.failed(current);
       }
+      if (isStale(error)) isBroken = true;
       throw error;
     } finally {
       client?.off('error', onError);
+      if (client) this.#inUse -= 1;
       client?.release(isBroken);
+    }
+  }
+
+  async #connection(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (error) {
+      // With no connection in use the pool is full of those that are still being made: the server does not answer.
+      const isBusy = isPoolTimeout(error) && this.#inUse > 0;
+      throw isBusy ? new PoolBusy(this.servers.address.poolSize, error) : error;
     }
   }
 
@@ -116,10 +160,14 @@ export class Database implements Queries {
         this.#reached();
         return result;
       } catch (error) {
+        if (error instanceof NeedsFirst) throw error;
         const failure = toStoreError(error, this.place);
         const isGone = error instanceof CommitUnknown || isAway(error);
         if (isGone) this.#gone(failure);
-        const isOver = isGone ? performance.now() + pause > until : tries >= CONFLICTS;
+        const isTimed = isGone || error instanceof PoolBusy;
+        // Each connection of the pool may be one with stale statements.
+        const enough = isStale(error) ? CONFLICTS + this.servers.address.poolSize : CONFLICTS;
+        const isOver = isTimed ? performance.now() + pause > until : tries >= enough;
         if (isOver || !isUncommitted(error) || this.#closing.signal.aborted) throw failure;
         await sleep(pause * (0.5 + Math.random() / 2), this.#clock);
         pause = isGone ? Math.min(pause * 2, LONGEST_PAUSE_MS) : FIRST_PAUSE_MS;

@@ -6,6 +6,9 @@ import type { Context } from './context.ts';
 import type { Queries } from './database.ts';
 import { lockedNodeRow } from './node-row.ts';
 
+const COLUMNS = `i.node_id, i.number, i.created_at, i.expires_at, i.temporary_key, i.used_at, i.used_by, i.public_key,
+  i.applied, i.generation`;
+
 export function invitationMethods({ db, announce }: Context): InvitationStore {
   return {
     async issueInvitation(nodeId, { expiresAt, temporaryKey }, now) {
@@ -16,7 +19,7 @@ export function invitationMethods({ db, announce }: Context): InvitationStore {
            on conflict (node_id) do update set number = i.number + 1, created_at = excluded.created_at,
              expires_at = excluded.expires_at, temporary_key = excluded.temporary_key, used_at = null, used_by = null,
              public_key = null, applied = false, generation = null
-           returning *`,
+           returning ${COLUMNS}`,
           [nodeId, now, expiresAt, temporaryKey],
         );
         return toInvitation(row);
@@ -42,7 +45,7 @@ export function invitationMethods({ db, announce }: Context): InvitationStore {
     async listInvitations() {
       const rows = await db.rows(
         // 0: only the number is left of it, see forgetInvitation.
-        `select i.* from invitations i join nodes n on n.id = i.node_id
+        `select ${COLUMNS} from invitations i join nodes n on n.id = i.node_id
          where n.removed_at is null and i.expires_at > 0 order by i.node_id`,
       );
       return rows.map(toInvitation);
@@ -67,7 +70,7 @@ async function useOne(
   now: number,
 ): Promise<{ readonly invitation: InvitationRecord; readonly node: NodeRecord }> {
   const node = toNode(await lockedNodeRow(queries, nodeId));
-  const [row] = await queries.rows('select * from invitations where node_id = $1', [nodeId]);
+  const [row] = await queries.rows(`select ${COLUMNS} from invitations i where node_id = $1`, [nodeId]);
   if (row === undefined) throw invitationReplaced(nodeId);
   const record = toInvitation(row);
   if (record.number !== numberOf) throw invitationReplaced(nodeId);
@@ -85,7 +88,8 @@ async function useOne(
     generation,
   ]);
   const [used = {}] = await queries.rows(
-    `update invitations set used_at = $2, used_by = $3, public_key = $4, generation = $5 where node_id = $1 returning *`,
+    `update invitations i set used_at = $2, used_by = $3, public_key = $4, generation = $5 where node_id = $1
+     returning ${COLUMNS}`,
     [nodeId, now, hostname, publicKey, generation],
   );
   return { invitation: toInvitation(used), node: { ...node, generation } };

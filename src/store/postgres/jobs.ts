@@ -121,7 +121,7 @@ async function changeAll(
   let changed = job;
   const tasks: TaskRecord[] = [];
   for (const task of work.tasks()) {
-    const change = await work.change(task, eventFor(task), { now });
+    const change = work.change(task, eventFor(task), { now });
     if (change === null) continue;
     changed = change.job;
     tasks.push(change.task);
@@ -142,7 +142,7 @@ async function promote(work: Work, queries: Queries, now: number): Promise<reado
   await work.take(rows);
   const jobIds: string[] = [];
   for (const task of work.tasks()) {
-    if ((await work.change(task, { type: 'ready' }, { now })) !== null) jobIds.push(task.record.jobId);
+    if (work.change(task, { type: 'ready' }, { now }) !== null) jobIds.push(task.record.jobId);
   }
   return jobIds;
 }

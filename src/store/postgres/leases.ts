@@ -58,7 +58,7 @@ export function leaseMethods(context: Context): LeaseStore {
         if (task === null || task.record.epoch !== fence.epoch || task.record.nodeId !== fence.nodeId)
           return null;
         if (task.record.state === 'running') return work.setLease(task, leaseUntil);
-        return (await work.change(task, { type: 'reattach' }, { now, leaseUntil }))?.task ?? null;
+        return work.change(task, { type: 'reattach' }, { now, leaseUntil })?.task ?? null;
       }),
 
     async saveLeases(leases) {
@@ -104,7 +104,7 @@ function reportAll(context: Context, reports: readonly Report[]): Promise<readon
     const outcomes: Outcome<ReportOutcome>[] = [];
     for (const report of reports) {
       try {
-        outcomes.push({ result: await apply(work, report) });
+        outcomes.push({ result: apply(work, report) });
       } catch (error) {
         if (!(error instanceof FlatrenderError)) throw error;
         outcomes.push({ refused: error });
@@ -117,14 +117,14 @@ function reportAll(context: Context, reports: readonly Report[]): Promise<readon
 }
 
 /** A report of a node about its attempt: accepted, known already, or LEASE_LOST. */
-async function apply(work: Work, { kind, fence, event, data }: Report): Promise<ReportOutcome> {
+function apply(work: Work, { kind, fence, event, data }: Report): ReportOutcome {
   const task = work.task(fence.taskId);
   if (task === null) throw new FlatrenderError('TASK_NOT_FOUND', `there is no task ${fence.taskId}`);
   const attempt = work.attempt(task, fence.epoch);
   if (attempt === null || attempt.nodeId !== fence.nodeId) throw leaseLost(fence, task.record);
   if (isRepeated(kind, attempt.outcome))
     return { task: task.record, job: work.jobOf(task), jobEnded: false, repeated: true, node: null };
-  const change = fence.epoch === task.record.epoch ? await work.change(task, event, data) : null;
+  const change = fence.epoch === task.record.epoch ? work.change(task, event, data) : null;
   if (change === null) throw leaseLost(fence, task.record);
   return { ...change, repeated: false, node: null };
 }
@@ -194,7 +194,7 @@ async function expire(
   const changes: TaskChange[] = [];
   for (const task of work.tasks()) {
     const taskError = lostTooOften(task.record.losses + 1, task.record.nodeId ?? 'unknown');
-    const change = await work.change(task, { type: 'expire', policy }, { now, taskError });
+    const change = work.change(task, { type: 'expire', policy }, { now, taskError });
     if (change !== null) changes.push(change);
   }
   return changes;

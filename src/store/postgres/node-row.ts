@@ -1,8 +1,13 @@
 import { nodeNotFound } from '../refusals.ts';
 import type { Queries, Row } from './database.ts';
 
+const NODE_NAMES =
+  `id name generation retired_generation intent quarantined_at quarantine_reason blocked_templates streaks roles
+  hostname host_ip agent_version capabilities created_at`.split(/\s+/);
+
 /** Nodes that were not removed; the caller appends conditions to it. */
-export const NODES = `select n.*, (select b.at from node_beats b where b.node_id = n.id) as last_seen_at
+export const NODES = `select ${NODE_NAMES.map((name) => `n.${name}`).join(', ')},
+  (select b.at from node_beats b where b.node_id = n.id) as last_seen_at
   from nodes n where n.removed_at is null`;
 
 /** The row of a node that was not removed, or null. */

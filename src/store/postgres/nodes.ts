@@ -166,7 +166,7 @@ async function remove(work: Work, queries: Queries, id: string, now: number): Pr
   const error = { code: 'ABORTED', message: `node ${id} was removed from the farm`, retryable: true };
   const changes: TaskChange[] = [];
   for (const task of work.tasks()) {
-    const change = await work.change(task, { type: 'release' }, { now, error });
+    const change = work.change(task, { type: 'release' }, { now, error });
     if (change !== null) changes.push(change);
   }
   return changes;

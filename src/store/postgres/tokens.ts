@@ -3,25 +3,26 @@ import { tokenNotFound } from '../refusals.ts';
 import type { TokenStore } from '../store-parts.ts';
 import type { Context } from './context.ts';
 
+const COLUMNS = 'id, name, role, hash, created_at, expires_at, last_used_at';
+
 export function tokenMethods({ db, announce }: Context): TokenStore {
   return {
     async createToken({ id, name, role, hash, createdAt, expiresAt, lastUsedAt }) {
       // The id is of this call: there already only when its answer was lost.
       await db.rows(
-        `insert into tokens (id, name, role, hash, created_at, expires_at, last_used_at) values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (id) do nothing`,
+        `insert into tokens (${COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing`,
         [id, name, role, hash, createdAt, expiresAt, lastUsedAt],
       );
       announce([{ kind: 'token', id }]);
     },
 
     async findToken(hash) {
-      const [row] = await db.rows('select * from tokens where hash = $1', [hash], 'token');
+      const [row] = await db.rows(`select ${COLUMNS} from tokens where hash = $1`, [hash], 'token');
       return row === undefined ? null : toToken(row);
     },
 
     async listTokens() {
-      return (await db.rows('select * from tokens order by created_at, id')).map(toToken);
+      return (await db.rows(`select ${COLUMNS} from tokens order by created_at, id`)).map(toToken);
     },
 
     async revokeToken(id) {

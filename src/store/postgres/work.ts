@@ -3,6 +3,7 @@
  * statement. Locks are always taken in this order, each by number: tasks, jobs, nodes. So no two transactions wait for each
  * other.
  */
+import type { Requirement } from '../../jobs/requirements.ts';
 import { applyTaskEvent, type TaskEvent } from '../../jobs/task-state-machine.ts';
 import type { TaskState } from '../../protocol/jobs.ts';
 import { portableJson } from '../portable-text.ts';
@@ -11,8 +12,8 @@ import type { FarmChange } from '../shared.ts';
 import type { AttemptRecord, JobRecord, TaskChange, TaskRecord } from '../store.ts';
 import { type EventData, jobAfter, requirementAfter, taskAfter } from '../task-transition.ts';
 import { APPLY, attemptRow, deliveryRow, jobRow, taskRow } from './apply.ts';
-import type { Context } from './context.ts';
-import type { Row, Transaction } from './database.ts';
+import type { Context, RequirementClass } from './context.ts';
+import { NeedsFirst, type Row, type Transaction } from './database.ts';
 import { JOB_COLUMNS, type StoredJob, TASK_COLUMNS, toJob, toTask } from './rows.ts';
 
 /** One change that was made and is to be counted. */
@@ -41,6 +42,7 @@ export class Work {
   readonly #ended: JobRecord[] = [];
   readonly #changes: FarmChange[] = [];
   readonly #counted: StateChange[] = [];
+  readonly #missing: Requirement[] = [];
 
   constructor(context: Context, queries: Transaction) {
     this.#context = context;
@@ -67,9 +69,9 @@ export class Work {
   /** Takes task rows that were locked by the caller, and reads all that belongs to them. */
   async take(rows: readonly Row[]): Promise<void> {
     if (rows.length === 0) return;
-    const { classes, db } = this.#context;
+    const { classes } = this.#context;
     await classes.load(
-      db,
+      this.#queries,
       rows.map((row) => Number(row.class_id)),
     );
     const nums = [...new Set(rows.map((row) => Number(row.job_num)))];
@@ -128,7 +130,7 @@ export class Work {
   }
 
   /** Applies the event; null when it is refused in the task's state. */
-  async change(task: StoredTask, event: TaskEvent, data: EventData): Promise<TaskChange | null> {
+  change(task: StoredTask, event: TaskEvent, data: EventData): TaskChange | null {
     const attempt = this.attempt(task, task.record.epoch);
     const { state, epoch, failures, losses } = task.record;
     const facts = { state, epoch, failures, losses, attempt: attempt?.outcome ?? null };
@@ -136,11 +138,10 @@ export class Work {
     if (transition === null) return null;
     this.#noteAttempts(task, attempt, transition, data);
     const requirement = requirementAfter(task.record, transition);
-    const { classes, db } = this.#context;
-    const known = { id: task.classId, requirement };
-    // On a connection of its own: a class stays, whatever becomes of this transaction.
-    const [entry = known] =
-      requirement === task.record.requirement ? [known] : await classes.intern(db, [requirement]);
+    const entry =
+      requirement === task.record.requirement
+        ? { id: task.classId, requirement }
+        : this.#classOf(requirement);
     const record = taskAfter({ ...task.record, requirement: entry.requirement }, attempt, transition, data);
     const isClaim = transition.epoch !== epoch;
     // Only of a running task: see the unique index.
@@ -166,9 +167,15 @@ export class Work {
     this.#changes.push({ kind: 'node', nodeId });
   }
 
-  /** Writes everything that changed; the commit tells whether that went well. */
+  /**
+   * Writes everything that changed; the commit tells whether that went well. With new classes the transaction is made a second
+   * time, after them: a class stays, whatever becomes of the transaction, and one that waited for another connection while it
+   * holds its own could wait for others that do the same.
+   */
   flush(): void {
     if (this.#changedTasks.size === 0) return;
+    const missing = this.#missing;
+    if (missing.length > 0) throw new NeedsFirst((queries) => this.#context.classes.intern(queries, missing));
     this.#queries.send(APPLY, this.#written(), 'work-apply');
     this.#changedTasks.clear();
   }
@@ -181,6 +188,13 @@ export class Work {
       else counts.job(from as JobRecord['state'], to as JobRecord['state']);
     }
     announce(this.#changes);
+  }
+
+  /** For now without a number when this control plane has not met it: see `flush`. */
+  #classOf(requirement: Requirement): RequirementClass {
+    const known = this.#context.classes.find(requirement);
+    if (known === null) this.#missing.push(requirement);
+    return known ?? { id: 0, requirement };
   }
 
   #put(task: StoredTask): void {
