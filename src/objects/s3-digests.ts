@@ -1,8 +1,8 @@
 /**
  * How the server can be made to take only the bytes that were announced. Servers differ: most compare the body of a presigned
  * upload with a signed x-amz-content-sha256 (Ceph, SeaweedFS, MinIO, AWS), some only know the newer x-amz-checksum-sha256
- * (Garage, versitygw), some neither. It is found out once, with two uploads of a few bytes; where nothing is compared, the
- * control plane reads what arrived.
+ * (Garage, versitygw), some neither. It is found out once, with two uploads of a few bytes; where nothing is compared, and as
+ * long as that is not known, the control plane reads what arrived.
  */
 import { createHash, randomBytes } from 'node:crypto';
 
@@ -29,24 +29,50 @@ export function signedDigest(check: DigestCheck, sha256: string): SignedDigest {
   return { headers: { 'x-amz-checksum-sha256': base64, ...metadata }, payload: undefined };
 }
 
-/** Sends these bytes by a URL that was signed for this digest; resolves with the status of the answer. */
+/** What the server said to an upload. */
+export interface UploadVerdict {
+  readonly status: number;
+  /** Its own code of an error; empty when it gave none. */
+  readonly code: string;
+}
+
+/** Sends these bytes by a URL that was signed for this digest. */
 export type TryUpload = (
   check: DigestCheck,
   sha256: string,
   body: Uint8Array<ArrayBuffer>,
-) => Promise<number>;
+) => Promise<UploadVerdict>;
 
-/** Finds out what the server compares. */
-export async function findDigestCheck(tryUpload: TryUpload): Promise<DigestCheck> {
+// As AWS, Ceph, SeaweedFS, MinIO, Garage and versitygw say it, of the one header or of the other.
+const OTHER_CONTENT = new Set([
+  'XAmzContentSHA256Mismatch',
+  'XAmzContentChecksumMismatch',
+  'BadDigest',
+  'InvalidDigest',
+]);
+
+/**
+ * Finds out what the server compares. null: it cannot be told now, because something was refused for another reason than its
+ * content (a busy server, a proxy, a signature), which says nothing of what is done with the next upload.
+ */
+export async function findDigestCheck(tryUpload: TryUpload): Promise<DigestCheck | null> {
   const right = new Uint8Array(randomBytes(16));
   const wrong = new Uint8Array(randomBytes(16));
   const sha256 = createHash('sha256').update(right).digest('hex');
+  let isCertain = true;
   for (const check of ['payload', 'checksum'] as const) {
-    const refused = await tryUpload(check, sha256, wrong);
-    // A busy server has not refused the content.
-    if (refused < 400 || refused >= 500) continue;
-    const taken = await tryUpload(check, sha256, right);
-    if (taken >= 200 && taken < 300) return check;
+    const first = await tryUpload(check, sha256, wrong);
+    if (wasTaken(first)) continue;
+    if (wasOtherContent(first) && wasTaken(await tryUpload(check, sha256, right))) return check;
+    isCertain = false;
   }
-  return 'none';
+  return isCertain ? 'none' : null;
+}
+
+function wasTaken({ status }: UploadVerdict): boolean {
+  return status >= 200 && status < 300;
+}
+
+function wasOtherContent({ status, code }: UploadVerdict): boolean {
+  return status >= 400 && status < 500 && OTHER_CONTENT.has(code);
 }

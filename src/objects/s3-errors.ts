@@ -26,6 +26,11 @@ export function s3Code(error: unknown): string {
   return error.name === 'Error' ? '' : error.name;
 }
 
+/** The server's own code in the body of a refusal; empty: there is none. */
+export function s3CodeIn(body: string): string {
+  return /<Code>([^<]{1,100})<\/Code>/.exec(body)?.[1]?.trim() ?? '';
+}
+
 /** True for codes that say: there is no such object. */
 function isNoSuchKey(error: unknown): boolean {
   return ['NoSuchKey', 'NotFound', 'NoSuchVersion'].includes(s3Code(error));

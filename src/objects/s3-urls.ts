@@ -2,11 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import { FlatrenderError } from '../lib/errors.ts';
 import { type DigestCheck, findDigestCheck, signedDigest } from './s3-digests.ts';
+import { s3CodeIn } from './s3-errors.ts';
 import type { S3ObjectStoreOptions, S3Server } from './s3-server.ts';
 import { signS3Url } from './s3-sign.ts';
 
 const PROBE_MS = 10_000;
 const PROBE_SECONDS = 300;
+// Until then every upload is read once: no harm, but work.
+const PROBE_AGAIN_MS = 60_000;
 
 /** Signs without asking the server, but for the first upload: see {@link digestCheck}. */
 export class S3Urls {
@@ -17,6 +20,8 @@ export class S3Urls {
   readonly #own: URL;
   readonly #shown: URL;
   #digestCheck: Promise<DigestCheck> | undefined;
+  /** When the server is asked again because it could not be told; epoch milliseconds. */
+  #probeAgainAt = Number.POSITIVE_INFINITY;
 
   constructor(options: S3ObjectStoreOptions, server: S3Server) {
     const shown = options.presignEndpoint ?? options.endpoint;
@@ -27,8 +32,9 @@ export class S3Urls {
     this.isLocalOnly = isLoopback(new URL(shown).hostname);
   }
 
-  /** What the server compares when a file arrives; found out once. */
+  /** What the server compares when a file arrives; found out once. `none`, too, for a while, when that cannot be told. */
   digestCheck(): Promise<DigestCheck> {
+    if (this.#options.clock.now() >= this.#probeAgainAt) this.#digestCheck = undefined;
     this.#digestCheck ??= this.#findDigestCheck();
     return this.#digestCheck;
   }
@@ -51,9 +57,10 @@ export class S3Urls {
   }
 
   async #findDigestCheck(): Promise<DigestCheck> {
+    this.#probeAgainAt = Number.POSITIVE_INFINITY;
     const key = `check/${randomUUID()}`;
     try {
-      return await this.#server.call('try an upload', () =>
+      const found = await this.#server.call('try an upload', () =>
         findDigestCheck(async (check, sha256, body) => {
           const { headers, payload } = signedDigest(check, sha256);
           const url = this.sign('PUT', key, PROBE_SECONDS, { headers, payload, base: this.#own });
@@ -63,19 +70,33 @@ export class S3Urls {
               throw error instanceof TypeError && error.cause instanceof Error ? error.cause : error;
             },
           );
-          const text = await answer.text();
-          if (answer.status >= 500)
-            throw new FlatrenderError('UNAVAILABLE', `HTTP ${answer.status}: ${text.slice(0, 300)}`);
-          return answer.status;
+          const { status } = answer;
+          const code = s3CodeIn(await answer.text());
+          if (isBusy(status))
+            throw new FlatrenderError('UNAVAILABLE', `HTTP ${status}`, { details: { status } });
+          return { status, code };
         }),
       );
+      return found ?? this.#notToldYet();
     } catch (error) {
+      // It is there; whether it is still busy when a file comes is another matter.
+      if (error instanceof FlatrenderError && isBusy(error.details?.status)) return this.#notToldYet();
       this.#digestCheck = undefined;
       throw error;
     } finally {
       await this.#server.client.removeObject(this.#options.bucket, key).catch(() => undefined);
     }
   }
+
+  #notToldYet(): DigestCheck {
+    this.#probeAgainAt = this.#options.clock.now() + PROBE_AGAIN_MS;
+    return 'none';
+  }
+}
+
+/** Statuses that another try may cure. */
+function isBusy(status: unknown): boolean {
+  return typeof status === 'number' && (status === 408 || status === 429 || status === 499 || status >= 500);
 }
 
 /** What keys are appended to. */

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Client } from 'minio';
-import { type DigestCheck, findDigestCheck, signedDigest } from '../../src/objects/s3-digests.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { createS3ObjectStore } from '../../src/objects/s3.ts';
+import {
+  type DigestCheck,
+  findDigestCheck,
+  signedDigest,
+  type TryUpload,
+  type UploadVerdict,
+} from '../../src/objects/s3-digests.ts';
 import { isMistake, s3Error } from '../../src/objects/s3-errors.ts';
 import { signS3Url } from '../../src/objects/s3-sign.ts';
 
@@ -58,28 +69,93 @@ test('whatever the key, the query and the time, an address is the one that the m
   );
 });
 
-test('the server that compares nothing is found out, and one that compares by either header', async () => {
-  const server = (compares: DigestCheck) => {
-    const asked: DigestCheck[] = [];
-    const tryUpload = async (check: DigestCheck, sha256: string, body: Uint8Array): Promise<number> => {
-      asked.push(check);
-      const isRight = createHash('sha256').update(body).digest('hex') === sha256;
-      // One that does not know the signed hash of a body finds another signature.
-      if (check === 'payload' && compares !== 'payload') return compares === 'none' ? 200 : 403;
-      return compares === check && !isRight ? 400 : 200;
-    };
-    return { asked, tryUpload };
+/** A server that compares the content with one of the headers, and refuses it with this code. */
+function comparing(compares: DigestCheck, code: string): TryUpload {
+  return async (check, sha256, body) => {
+    const isRight = createHash('sha256').update(body).digest('hex') === sha256;
+    // One that does not know the signed hash of a body finds another signature.
+    if (check === 'payload' && compares === 'checksum') return { status: 403, code: 'SignatureDoesNotMatch' };
+    return compares === check && !isRight ? { status: 400, code } : TAKEN;
   };
-  for (const compares of ['payload', 'checksum', 'none'] as const) {
-    assert.equal(await findDigestCheck(server(compares).tryUpload), compares);
-  }
-  const busy = async (): Promise<number> => 503;
-  assert.equal(await findDigestCheck(busy), 'none');
+}
+
+const TAKEN: UploadVerdict = { status: 200, code: '' };
+
+test('the server that compares nothing is found out, and one that compares by either header', async () => {
+  assert.equal(await findDigestCheck(comparing('payload', 'XAmzContentSHA256Mismatch')), 'payload');
+  assert.equal(await findDigestCheck(comparing('checksum', 'InvalidDigest')), 'checksum');
+  assert.equal(await findDigestCheck(comparing('checksum', 'BadDigest')), 'checksum');
+  assert.equal(await findDigestCheck(comparing('none', '')), 'none');
   assert.deepEqual(signedDigest('none', 'a'.repeat(64)), { headers: {}, payload: undefined });
   assert.equal(
     signedDigest('checksum', 'ff'.repeat(32)).headers['x-amz-checksum-sha256'],
     Buffer.alloc(32, 255).toString('base64'),
   );
+});
+
+test('whichever upload is refused for another reason, a server that compares nothing is never trusted', async () => {
+  const refusals: UploadVerdict[] = [
+    ...[408, 429, 499, 500, 503].map((status) => ({ status, code: status === 503 ? 'SlowDown' : '' })),
+    { status: 400, code: 'RequestTimeout' },
+    { status: 403, code: 'AccessDenied' },
+    { status: 403, code: 'SignatureDoesNotMatch' },
+    { status: 503, code: 'BadDigest' },
+  ];
+  for (const refusal of refusals) {
+    for (let at = 1; at <= 2; at += 1) {
+      let uploads = 0;
+      const found = await findDigestCheck(async () => (++uploads === at ? refusal : TAKEN));
+      assert.equal(found, null, JSON.stringify({ refusal, at }));
+    }
+    assert.equal(await findDigestCheck(async () => refusal), null);
+  }
+  // It has refused the wrong bytes, but nobody knows whether it takes the right ones.
+  const neverTaken: TryUpload = async (check) =>
+    check === 'payload' ? { status: 400, code: 'XAmzContentSHA256Mismatch' } : TAKEN;
+  assert.equal(await findDigestCheck(neverTaken), null);
+});
+
+test('a busy server is asked again later what it compares; meanwhile no upload is trusted', async (t) => {
+  const answers = { uploads: 0, isBusy: true };
+  const server = createServer(async (request, response) => {
+    const body = await buffer(request);
+    if (request.method !== 'PUT') return void response.writeHead(204).end();
+    answers.uploads += 1;
+    if (answers.isBusy) return void response.writeHead(429).end('slow down');
+    const announced = request.headers['x-amz-content-sha256'];
+    if (announced === createHash('sha256').update(body).digest('hex')) return void response.end();
+    response.writeHead(400).end('<Error><Code>XAmzContentSHA256Mismatch</Code></Error>');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const address = server.address();
+  let now = Date.parse('2026-01-28T10:30:00Z');
+  const store = createS3ObjectStore({
+    endpoint: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`,
+    region: 'us-east-1',
+    bucket: 'films',
+    accessKey: 'key1',
+    secretKey: 'secret1',
+    pathStyle: true,
+    partBytes: 5 * 1024 * 1024,
+    createBucket: false,
+    // Pauses between tries take no time.
+    clock: { now: () => now, after: (_, callback) => systemClock.after(0, callback) },
+  });
+  t.after(() => store.close());
+  const put = { ttlSeconds: 60, sizeBytes: 1, sha256: 'a'.repeat(64) };
+  assert.deepEqual((await store.presignPut('outputs/a', put)).headers, {});
+  const tried = answers.uploads;
+  assert.ok(tried > 1, 'it was tried again at once');
+  answers.isBusy = false;
+  assert.equal(await store.digestCheck(), 'none');
+  assert.equal(answers.uploads, tried);
+  now += 60_000;
+  assert.equal(await store.digestCheck(), 'payload');
+  assert.equal((await store.presignPut('outputs/a', put)).headers['x-amz-meta-sha256'], put.sha256);
+  now += 86_400_000;
+  assert.equal(await store.digestCheck(), 'payload');
+  assert.equal(answers.uploads, tried + 2);
 });
 
 test('what servers and networks say is told in words, with the value and what to change', () => {
