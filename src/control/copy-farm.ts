@@ -5,7 +5,14 @@ import { homePaths } from '../config/home.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { packageVersion } from '../lib/paths.ts';
-import { type DumpRow, DumpSummer, type DumpSums, sumsThatDiffer } from '../store/dump.ts';
+import {
+  type DumpRow,
+  DumpSummer,
+  type DumpSums,
+  isOfFarm,
+  refuseRunning,
+  sumsThatDiffer,
+} from '../store/dump.ts';
 import {
   type BackupHeader,
   type BackupSummary,
@@ -44,40 +51,55 @@ export async function backupFarm(options: CopyOptions & { readonly path: string 
   const { directory, config, signal, path, onProgress, clock } = options;
   const store = await openStore(directory, config);
   try {
-    const rows = counted(store.dump(signal), onProgress);
+    const rows = counted(ofFarm(store.dump(signal)), onProgress);
     return await writeBackup(path, backupStream(backupHeader(config.farm.name, clock), rows), signal);
   } finally {
     await store.close();
   }
 }
 
-/** Writes a backup into the empty database of this configuration, and compares. CONFIG_INVALID when there is a farm in it. */
+/**
+ * Writes a backup into the empty database of this configuration, and compares. CONFIG_INVALID when there is a farm in it,
+ * ALREADY_RUNNING when a control plane has it open.
+ */
 export async function restoreFarm(options: CopyOptions & { readonly path: string }): Promise<BackupSummary> {
-  const { directory, config, signal, path, onProgress } = options;
+  const { config, signal, path, onProgress } = options;
   // All of it first: half a restore of a file that turns out to be damaged helps nobody.
   const check = readBackup(path);
-  for await (const _ of check.rows) signal.throwIfAborted();
+  const summer = new DumpSummer();
+  for await (const _ of summed(ofFarm(check.rows), summer)) signal.throwIfAborted();
   const wanted = await check.summary;
-  await load(directory, config.store, counted(readBackup(path).rows, onProgress), signal);
-  await compare(wanted.sums, options, 'control restore');
+  await load(counted(ofFarm(readBackup(path).rows), onProgress), {
+    ...{ options, to: config.store, action: 'control restore' },
+    verify: async (written) => compare(summer, written),
+  });
   return wanted;
 }
 
 /**
  * Copies the farm of this configuration into another, empty database, compares both, and makes flatrender.yaml name the new
- * one. The old database stays as it is.
+ * one. The old database stays as it is. ALREADY_RUNNING when a control plane has one of them open.
  */
 export async function migrateFarm(options: CopyOptions & { readonly to: string }): Promise<CopyResult> {
   const { directory, config, to, signal, onProgress } = options;
   const store = await openStore(directory, config);
+  const refuseOpen = async (): Promise<void> =>
+    refuseRunning((await store.shared?.listReplicas()) ?? [], storePlace(config.store));
   const summer = new DumpSummer();
   let rows = 0;
   try {
-    await load(directory, to, summed(counted(store.dump(signal), count), summer), signal);
+    await refuseOpen();
+    await load(summed(counted(ofFarm(store.dump(signal)), count), summer), {
+      ...{ options, to, action: 'control migrate' },
+      async verify(written) {
+        await compare(summer, written);
+        // One that was started meanwhile may have acknowledged something that is not in the copy.
+        await refuseOpen();
+      },
+    });
   } finally {
     await store.close();
   }
-  await compare(summer.sums, { ...options, config: { ...config, store: to } }, 'control migrate');
   if (existsSync(homePaths(directory).config)) setControlOption(directory, 'store', to);
   return { sums: summer.sums, rows };
 
@@ -87,41 +109,46 @@ export async function migrateFarm(options: CopyOptions & { readonly to: string }
   }
 }
 
-async function load(
-  directory: string,
-  store: string,
-  rows: AsyncIterable<DumpRow>,
-  signal: AbortSignal,
-): Promise<void> {
-  if (store.startsWith('sqlite:')) {
-    await loadSqlite(resolveInHome(directory, store.slice('sqlite:'.length)), rows, signal);
-    return;
-  }
-  const { loadPostgresFarm } = await import('../store/postgres/load-farm.ts');
-  await loadPostgresFarm(store, rows, signal);
+interface Load {
+  readonly options: CopyOptions;
+  /** A `store` setting. */
+  readonly to: string;
+  readonly action: 'control restore' | 'control migrate';
+  /** Given what arrived. PostgreSQL keeps nothing of it when this fails. */
+  readonly verify: (written: AsyncIterable<DumpRow>) => Promise<void>;
 }
 
-/** Reads the copy back: every row must have arrived as it was. Then the farm remembers who made it. */
-async function compare(
-  wanted: DumpSums,
-  { directory, config, signal, clock = systemClock }: CopyOptions,
-  action: 'control restore' | 'control migrate',
-): Promise<void> {
-  const store = await openStore(directory, config);
-  const summer = new DumpSummer();
-  let different: readonly string[];
+/** Writes a farm into an empty database. Then it remembers who did. */
+async function load(rows: AsyncIterable<DumpRow>, { options, to, action, verify }: Load): Promise<void> {
+  const { directory, config, signal, clock = systemClock } = options;
+  const isSqlite = to.startsWith('sqlite:');
+  if (isSqlite) await loadSqlite(resolveInHome(directory, to.slice('sqlite:'.length)), rows, signal);
+  else {
+    const { loadPostgresFarm } = await import('../store/postgres/load-farm.ts');
+    await loadPostgresFarm(to, rows, { signal, verify });
+  }
+  const store = await openStore(directory, { ...config, store: to });
   try {
-    for await (const row of store.dump(signal)) summer.add(row);
-    different = sumsThatDiffer(wanted, summer.sums);
-    const subject = storePlace(config.store);
-    if (different.length === 0) await auditLocal(store, { at: clock.now(), action, subject, details: {} });
+    if (isSqlite) await verify(store.dump(signal));
+    await auditLocal(store, { at: clock.now(), action, subject: storePlace(to), details: {} });
   } finally {
     await store.close();
   }
+}
+
+/** Every row must have arrived as it was. */
+async function compare(wanted: DumpSummer, written: AsyncIterable<DumpRow>): Promise<void> {
+  const summer = new DumpSummer();
+  for await (const row of written) summer.add(row);
+  const different = sumsThatDiffer(wanted.sums, summer.sums);
   if (different.length === 0) return;
   throw new FlatrenderError('STORE_FAILED', `the copy is not what it was made of: ${different.join(', ')}`, {
     hint: 'the farm still uses the database it used before; please report this',
   });
+}
+
+async function* ofFarm(rows: AsyncIterable<DumpRow>): AsyncGenerator<DumpRow> {
+  for await (const row of rows) if (isOfFarm(row)) yield row;
 }
 
 async function* counted(

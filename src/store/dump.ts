@@ -3,6 +3,8 @@
  * database to another reads and writes. Rows have the columns of the PostgreSQL schema; json columns are values.
  */
 import { createHash } from 'node:crypto';
+import { FlatrenderError } from '../lib/errors.ts';
+import type { Replica } from './shared.ts';
 
 export type DumpValue =
   | string
@@ -35,6 +37,31 @@ export type DumpTable = (typeof DUMP_TABLES)[number];
 export interface DumpRow {
   readonly table: DumpTable;
   readonly data: DumpData;
+}
+
+/**
+ * What the control planes on one database agreed upon (`SharedStore.agree`) belongs to that database and not to the farm: they
+ * do so anew wherever the farm is. Backups of older versions have it.
+ */
+export const AGREED = 'agreed:';
+
+/** Whether the row is part of the farm; see {@link AGREED}. */
+export function isOfFarm({ table, data }: DumpRow): boolean {
+  return table !== 'settings' || !String(data.key).startsWith(AGREED);
+}
+
+/** ALREADY_RUNNING when control planes have the database open: what they acknowledge meanwhile would not be in the copy. */
+export function refuseRunning(replicas: readonly Replica[], place: string): void {
+  if (replicas.length === 0) return;
+  const hosts = [...new Set(replicas.map(({ hostname }) => hostname))];
+  throw new FlatrenderError(
+    'ALREADY_RUNNING',
+    `the database ${place} is in use by the control plane${replicas.length === 1 ? '' : 's'} on ${hosts.join(', ')}`,
+    {
+      hint: 'run "flatrender control stop" on each of these machines; one that was killed counts as gone after five seconds',
+      details: { hosts },
+    },
+  );
 }
 
 /** A store that can be copied. */

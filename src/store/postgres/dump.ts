@@ -1,8 +1,10 @@
 /** Copies a PostgreSQL store: all rows out as of one moment, and rows into an empty one. */
+import type { Client } from 'pg';
 import { FlatrenderError } from '../../lib/errors.ts';
-import { DUMP_TABLES, type DumpData, type DumpRow, type DumpTable } from '../dump.ts';
+import { AGREED, DUMP_TABLES, type DumpData, type DumpRow, type DumpTable, refuseRunning } from '../dump.ts';
 import { portableJson } from '../portable-text.ts';
 import type { Database, Queries, Row } from './database.ts';
+import { readReplicas } from './replica-table.ts';
 
 const ROWS = 1000;
 
@@ -41,6 +43,7 @@ const FROM: Readonly<Partial<Record<DumpTable, string>>> = {
   nodes: '(select n.*, b.at as last_seen_at from nodes n left join node_beats b on b.node_id = n.id) t',
   idempotency: `(select i.key, i.body_sha256, i.used_at,
     array(select num from jobs where num = any (i.job_nums) order by num) as job_nums from idempotency i) t`,
+  settings: `settings t where not starts_with(t.key, '${AGREED}')`,
 };
 
 /** Sequences that go on behind the highest number copied. */
@@ -50,50 +53,79 @@ const SEQUENCES = [
   ['audit', 'seq'],
 ] as const;
 
+function fromOf(table: DumpTable): string {
+  return FROM[table] ?? `${table} t`;
+}
+
 function namesOf(table: DumpTable): string[] {
   return COLUMNS[table].split(',').map((column) => column.trim().split(' ')[0] ?? '');
 }
 
 /** Every row, in one read-only transaction: as of the moment it began. */
 export async function* dumpPostgres(db: Database, signal: AbortSignal): AsyncGenerator<DumpRow> {
-  const client = await db.servers.connect();
+  const client = await db.servers.connect({ unlimited: true });
   try {
+    await client.query(PATIENT);
     await client.query('begin isolation level repeatable read read only');
-    for (const table of DUMP_TABLES) {
-      const list = namesOf(table);
-      const from = FROM[table] ?? `${table} t`;
-      await client.query(
-        `declare dump_${table} no scroll cursor for select ${list.map((name) => `t.${name}`).join(', ')} from ${from}`,
-      );
-      for (;;) {
-        signal.throwIfAborted();
-        const { rows } = await client.query(`fetch ${ROWS} from dump_${table}`);
-        for (const row of rows) {
-          if (table === 'idempotency') row.job_nums = (row.job_nums as unknown[]).map(Number);
-          yield { table, data: row as DumpData };
-        }
-        if (rows.length < ROWS) break;
-      }
-      await client.query(`close dump_${table}`);
-    }
+    yield* readTables(client, signal);
   } finally {
     await client.end();
   }
 }
 
-/** Writes rows into an empty database, all or none. CONFIG_INVALID when there is a farm in it already. */
+/** Who reads a backup, or the database that a farm comes from, may need longer for the next rows than a control plane ever does. */
+const PATIENT = 'set idle_in_transaction_session_timeout = 0';
+
+/** Every row, inside a transaction. */
+async function* readTables(client: Client, signal: AbortSignal): AsyncGenerator<DumpRow> {
+  for (const table of DUMP_TABLES) {
+    const list = namesOf(table);
+    await client.query(
+      `declare dump_${table} no scroll cursor for select ${list.map((name) => `t.${name}`).join(', ')} from ${fromOf(table)}`,
+    );
+    for (;;) {
+      signal.throwIfAborted();
+      const { rows } = await client.query(`fetch ${ROWS} from dump_${table}`);
+      for (const row of rows) {
+        if (table === 'idempotency') row.job_nums = (row.job_nums as unknown[]).map(Number);
+        yield { table, data: row as DumpData };
+      }
+      if (rows.length < ROWS) break;
+    }
+    await client.query(`close dump_${table}`);
+  }
+}
+
+export interface LoadOptions {
+  readonly signal: AbortSignal;
+  /** Reads what arrived before it is kept; when it throws, nothing is. */
+  readonly verify: (written: AsyncIterable<DumpRow>) => Promise<void>;
+}
+
+/**
+ * Writes rows into an empty database, all or none. CONFIG_INVALID when there is a farm in it already, ALREADY_RUNNING when a
+ * control plane has it open.
+ */
 export async function loadPostgres(
   db: Database,
   rows: AsyncIterable<DumpRow>,
-  signal: AbortSignal,
+  { signal, verify }: LoadOptions,
 ): Promise<void> {
   // A connection of its own: rows are read once, so the transaction cannot be tried again.
-  const client = await db.servers.connect();
+  const client = await db.servers.connect({ unlimited: true });
   const queries: Queries = {
     rows: async (text, values = []) => (await client.query(text, [...values])).rows as Row[],
   };
+  const source = rows[Symbol.asyncIterator]();
   try {
+    await client.query(PATIENT);
+    await refuseUsed(db, queries);
+    await refuseOpen(db, client);
+    // Before the transaction: SQLite copies its whole file for the first row.
+    let next = await source.next();
     await queries.rows('begin');
+    // Of control planes that were started here while there was no farm.
+    await queries.rows('delete from settings where starts_with(key, $1)', [AGREED]);
     await refuseUsed(db, queries);
     let table: DumpTable | null = null;
     let batch: DumpData[] = [];
@@ -101,8 +133,9 @@ export async function loadPostgres(
       if (table !== null && batch.length > 0) await insert(queries, table, batch);
       batch = [];
     };
-    for await (const row of rows) {
+    for (; !next.done; next = await source.next()) {
       signal.throwIfAborted();
+      const row = next.value;
       if (row.table !== table || batch.length >= ROWS) await flush();
       table = row.table;
       batch.push(row.data);
@@ -113,21 +146,34 @@ export async function loadPostgres(
         `select setval(pg_get_serial_sequence('${name}', '${column}'), (select coalesce(max(${column}), 0) + 1 from ${name}), false)`,
       );
     }
+    await verify(readTables(client, signal));
+    // It would have started with an empty farm.
+    await refuseOpen(db, client);
     await queries.rows('commit');
   } finally {
     // Without a commit nothing of it stays.
-    await client.end();
+    await Promise.allSettled([source.return?.(), client.end()]);
   }
 }
 
+/** Anything that a copy has: two farms do not become one. */
 async function refuseUsed(db: Database, queries: Queries): Promise<void> {
-  const [row] = await queries.rows(
-    'select (select count(*) from (select 1 from jobs limit 1) j) + (select count(*) from nodes) + (select count(*) from tokens) as n',
+  const any = DUMP_TABLES.map(
+    (table) => `exists (select 1 from ${table === 'settings' ? fromOf(table) : table})`,
   );
-  if (Number(row?.n) === 0) return;
+  const [row] = await queries.rows(`select ${any.join(' or ')} as is_used`);
+  if (row?.is_used !== true) return;
   throw new FlatrenderError('CONFIG_INVALID', `there is a farm in the database ${db.place} already`, {
     hint: 'use an empty database; to begin anew: drop it and create it again',
   });
+}
+
+async function refuseOpen(db: Database, client: Client): Promise<void> {
+  const replicas = await readReplicas(client);
+  refuseRunning(
+    replicas.filter(({ isAlive }) => isAlive),
+    db.place,
+  );
 }
 
 async function insert(queries: Queries, table: DumpTable, batch: readonly DumpData[]): Promise<void> {
