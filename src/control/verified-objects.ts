@@ -11,7 +11,7 @@ const REMEMBERED = 50_000;
 export class VerifiedObjects {
   readonly #objects: ObjectStore;
   readonly #logger: Logger;
-  /** By key, size and time of writing: its digest. */
+  /** By {@link nameOf}: its digest. */
   readonly #digests = new Map<string, string>();
   readonly #reading = new Map<string, Promise<string>>();
 
@@ -31,26 +31,33 @@ export class VerifiedObjects {
   /** sha256 in hex, read from the store if need be. */
   async digestOf(info: ObjectInfo): Promise<string> {
     if (info.sha256 !== null) return info.sha256;
-    const name = `${info.key} ${info.sizeBytes} ${info.modifiedAt}`;
+    const name = nameOf(info);
     const known = this.#digests.get(name);
     if (known !== undefined) return known;
     let reading = this.#reading.get(name);
     if (reading === undefined) {
-      reading = this.#read(info).finally(() => this.#reading.delete(name));
+      reading = this.#read(info.key).finally(() => this.#reading.delete(name));
       this.#reading.set(name, reading);
     }
-    const found = await reading;
+    return await reading;
+  }
+
+  async #read(key: string): Promise<string> {
+    const { info, stream } = await this.#objects.get(key);
+    const hash = createHash('sha256');
+    await pipeline(stream, hash);
+    const found = hash.digest('hex');
+    // What was read, which may be newer than what was asked about.
+    const name = nameOf(info);
     this.#digests.delete(name);
     this.#digests.set(name, found);
     const [oldest] = this.#digests.keys();
     if (oldest !== undefined && this.#digests.size > REMEMBERED) this.#digests.delete(oldest);
     return found;
   }
+}
 
-  async #read({ key }: ObjectInfo): Promise<string> {
-    const { stream } = await this.#objects.get(key);
-    const hash = createHash('sha256');
-    await pipeline(stream, hash);
-    return hash.digest('hex');
-  }
+/** The same for the same bytes only: other ones of one size may be written within a second, which S3 gives as one time. */
+function nameOf({ key, sizeBytes, modifiedAt, etag = '' }: ObjectInfo): string {
+  return `${key} ${sizeBytes} ${modifiedAt} ${etag}`;
 }

@@ -11,6 +11,8 @@ export interface ObjectInfo {
   readonly sha256: string | null;
   /** Epoch milliseconds. */
   readonly modifiedAt: number;
+  /** Another one for other bytes, where the store has such a name for them (S3, whose times are whole seconds). */
+  readonly etag?: string | undefined;
 }
 
 export interface PutOptions {

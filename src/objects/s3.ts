@@ -107,7 +107,7 @@ class S3Objects implements S3ObjectStore {
     checkObjectKey(key);
     try {
       return await this.#server.call(`look at ${key}`, async () => {
-        const { size, metaData, lastModified } = await this.#server.client.statObject(
+        const { size, metaData, lastModified, etag } = await this.#server.client.statObject(
           this.#options.bucket,
           key,
         );
@@ -117,6 +117,7 @@ class S3Objects implements S3ObjectStore {
           sizeBytes: size,
           sha256: typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256) ? sha256 : null,
           modifiedAt: lastModified.getTime(),
+          etag: etagOf(etag),
         };
       });
     } catch (error) {
@@ -158,11 +159,11 @@ class S3Objects implements S3ObjectStore {
       const page = await this.#server.call(`list ${prefix}`, () =>
         this.#server.client.listObjectsV2Query(this.#options.bucket, prefix, token, '', LIST_PAGE, ''),
       );
-      for (const { name, size, lastModified } of page.objects) {
+      for (const { name, size, lastModified, etag } of page.objects) {
         if (name === undefined) continue;
         // Seconds, as in the headers of one object.
         const modifiedAt = Math.floor(new Date(lastModified ?? 0).getTime() / 1000) * 1000;
-        yield { key: name, sizeBytes: size ?? 0, sha256: null, modifiedAt };
+        yield { key: name, sizeBytes: size ?? 0, sha256: null, modifiedAt, etag: etagOf(etag) };
       }
       token = page.isTruncated ? page.nextContinuationToken : '';
     } while (token !== '');
@@ -268,7 +269,13 @@ function infoOf(key: string, sizeBytes: number, headers: IncomingMessage['header
     sizeBytes,
     sha256: typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256) ? sha256 : null,
     modifiedAt: Date.parse(headers['last-modified'] ?? ''),
+    etag: etagOf(headers.etag),
   };
+}
+
+/** Without its quotes, which the client takes off in some answers. */
+function etagOf(text: string | undefined): string | undefined {
+  return text?.replaceAll('"', '');
 }
 
 async function aborted<T>(key: string, work: Promise<T>, signal?: AbortSignal): Promise<T> {

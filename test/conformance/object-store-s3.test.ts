@@ -109,6 +109,26 @@ describe('Ceph radosgw', { skip: radosgwMissing ?? false }, () => {
     assert.equal(await multipart.abortBefore(Date.now() + 60_000), 1);
   });
 
+  test('other bytes of one size within a second are told apart', async (t) => {
+    const store = await opened(t);
+    const etags = [];
+    for (const text of ['wrong', 'right']) {
+      const { etag } = await store.put('a', Buffer.from(text));
+      assert.ok(etag);
+      const { info, stream } = await store.get('a');
+      assert.equal(info.etag, etag);
+      assert.equal(String(await buffer(stream)), text);
+      etags.push(etag);
+    }
+    assert.notEqual(etags[0], etags[1]);
+    await store.put('a', Buffer.from('wrong'));
+    assert.equal((await store.head('a'))?.etag, etags[0], 'it is a name of the bytes');
+  });
+
+  test('what arrives is compared with the signed hash of the body', async (t) => {
+    assert.equal(await (await opened(t)).digestCheck(), 'payload');
+  });
+
   test('more objects than fit on a page are listed and removed', async (t) => {
     const store = await opened(t);
     const keys = Array.from({ length: 1005 }, (_, n) => `outputs/job/${n}`);
