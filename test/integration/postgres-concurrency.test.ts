@@ -10,6 +10,7 @@ import {
   assertCounted,
   claim,
   claimOne,
+  crash,
   fence,
   newJob,
   nodes,
@@ -42,6 +43,17 @@ async function holding({ url }: TestDatabase, tasks: string) {
   await client.query('begin');
   const { rowCount } = await client.query(`${tasks} for update of t`);
   return { count: rowCount ?? 0, [Symbol.asyncDispose]: () => client.end() };
+}
+
+/** Whoever asks for this lock waits until it is opened. */
+async function closedGate({ url }: TestDatabase) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query('select pg_advisory_lock(4711)');
+  return {
+    open: () => client.query('select pg_advisory_unlock(4711)'),
+    [Symbol.asyncDispose]: () => client.end(),
+  };
 }
 
 function jobs(count: number, changes: Parameters<typeof newJob>[0]): NewJob[] {
@@ -116,6 +128,33 @@ suite('several control planes on one PostgreSQL database', { skip: noPostgres, c
     const got = await Promise.all(Array.from({ length: 4 }, () => claim(farm.first, 'a')));
     assert.deepEqual(got.map((each) => each?.job.template).sort(), ['cold', 'cold', 'hot', 'hot']);
     assert.equal(new Set(got.map((each) => each?.task.id)).size, 4);
+  });
+
+  test('a task that comes back for other nodes just before a claim locks it is left to them', async () => {
+    await using farm = await open(cluster, 1);
+    const { first, database } = farm;
+    // What a claim may take is opened by a function of ours. Its first call waits: what is there was seen, nothing is locked yet.
+    await cluster.query(
+      `create sequence calls; create function public.unnest(bigint[]) returns setof bigint language plpgsql as $$ begin
+         if nextval('calls') = 1 then perform pg_advisory_xact_lock(4711); end if;
+         return query select w.* from pg_catalog.unnest($1) w;
+       end $$`,
+      database.name,
+    );
+    await cluster.query(`alter database ${database.name} set search_path = public, pg_catalog`);
+    const second = await openPostgresStore(database);
+    farm.stores.push(second);
+    const job = newJob();
+    await first.submit([job]);
+    await using gate = await closedGate(database);
+    const claiming = claim(second, 'a', { accepts: ({ avoid }) => avoid !== 'a' });
+    const waits = "select 1 from pg_locks where locktype = 'advisory' and objid = 4711 and not granted";
+    while ((await cluster.query(waits, database.name)).length === 0) await delay(5);
+    const failed = await first.fail(fence(await claimOne(first, 'a')), crash, policy, 2500);
+    assert.equal(failed.task.requirement.avoid, 'a');
+    await gate.open();
+    assert.equal(await claiming, null);
+    assert.equal((await claimOne(second, 'b')).jobId, job.id);
   });
 
   test('the same claim sent to two control planes at once gets one task', async () => {

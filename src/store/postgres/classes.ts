@@ -19,7 +19,8 @@ export class Classes {
    */
   async intern(queries: Queries, requirements: readonly Requirement[]): Promise<readonly RequirementClass[]> {
     const wanted = new Map(requirements.map((requirement) => [requirementKey(requirement), requirement]));
-    const unknown = [...wanted].filter(([key]) => !this.#byKey.has(key));
+    // In one order everywhere: two control planes that make the same ones never wait for each other in a circle.
+    const unknown = [...wanted].filter(([key]) => !this.#byKey.has(key)).sort(([a], [b]) => (a < b ? -1 : 1));
     if (unknown.length > 0) {
       const keys = unknown.map(([key]) => key);
       const values = [
