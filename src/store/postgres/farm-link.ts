@@ -8,6 +8,7 @@ import { type Clock, sleep } from '../../lib/clock.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { FarmChange, Replica, SharedListener } from '../shared.ts';
+import { ANSWER_MS, answered } from './answered.ts';
 import { CHANNEL, parseNotification } from './notification.ts';
 import { Peers } from './peers.ts';
 import {
@@ -23,9 +24,6 @@ import {
 import { Sender } from './sender.ts';
 
 const BEAT_MS = 1000;
-/** A connection that does not answer for this long is given up. */
-const ANSWER_MS = 3000;
-const TICK_MS = 250;
 /**
  * A leader that was not confirmed for this long does nothing any more. Less than {@link GONE_SECONDS}, and counted from before
  * its beat was sent: when another one may take over, this one has stopped. Should both work for a moment all the same (a
@@ -293,25 +291,6 @@ export class FarmLink {
     } catch (error) {
       this.#options.logger?.error('replicas.listener_failed', { error });
     }
-  }
-}
-
-/** The work's result, unless the server leaves it without an answer. */
-async function answered<T>(work: Promise<T>, clock: Clock): Promise<T> {
-  const timer = new AbortController();
-  const wait = async (): Promise<never> => {
-    // In pieces: a process that was busy or stopped meanwhile looks at its sockets before it gives up.
-    for (let waited = 0; waited < ANSWER_MS; waited += TICK_MS) await sleep(TICK_MS, clock, timer.signal);
-    throw new Error(`no answer for ${ANSWER_MS} ms`);
-  };
-  const late = wait();
-  // Both may fail after the race is over.
-  late.catch(() => undefined);
-  work.catch(() => undefined);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    timer.abort();
   }
 }
 
