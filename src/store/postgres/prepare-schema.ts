@@ -1,3 +1,4 @@
+import { requireUnicode } from './check-database.ts';
 import { connectFailure } from './connect-error.ts';
 import { migrate } from './migrate.ts';
 import type { Servers } from './servers.ts';
@@ -9,6 +10,7 @@ import type { Servers } from './servers.ts';
 export async function prepareSchema(servers: Servers): Promise<void> {
   const client = await servers.connect({ unlimited: true });
   try {
+    await requireUnicode(client, servers.address);
     await migrate(client, servers.place);
   } catch (error) {
     throw connectFailure(error, servers.address, servers.place);
