@@ -103,7 +103,12 @@ suite('PostgreSQL servers', { skip: noPostgres, concurrency: 1 }, () => {
         'CONFIG_INVALID',
         /refuses the password of farmer .*psql/,
       ],
-      ['no password', url.replace(/:[^:@]*@/, '@'), 'CONFIG_INVALID', /refuses the password of farmer/],
+      [
+        'no password',
+        url.replace(/:[^:@]*@/, '@'),
+        'CONFIG_INVALID',
+        /wants a password of farmer, and none was given .*passwordFile=.*FLATRENDER_STORE.*PGPASSWORD/,
+      ],
       [
         'missing database',
         cluster.url('nowhere'),

@@ -17,7 +17,14 @@ export function connectFailure(error: unknown, address: DatabaseAddress, at: str
   const away = (what: string, hint: string): FlatrenderError =>
     new FlatrenderError('UNAVAILABLE', what, { cause: error, hint, details: { retryAfterMs: 2000 } });
 
-  if (code === '28P01' || /password must be a string|no password supplied/i.test(message)) {
+  if (/password must be a string|no password supplied|empty password/i.test(message)) {
+    return wrong(
+      `the database ${place} wants a password of ${user}, and none was given`,
+      'give it in a file of its own (?passwordFile=PATH at the end of the address), in the address (postgres://USER:PASSWORD@…; ' +
+        'FLATRENDER_STORE keeps that out of the command line), or as PGPASSWORD',
+    );
+  }
+  if (code === '28P01') {
     return wrong(
       `the database ${place} refuses the password of ${user}`,
       `try it: psql "postgres://${user}@${at}/${database}"; then correct store in flatrender.yaml or FLATRENDER_STORE`,
