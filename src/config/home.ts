@@ -107,7 +107,9 @@ export function loadFarmSecret(directory: string): Buffer {
   } catch (cause) {
     throw new FlatrenderError('CONFIG_MISSING', `no farm secret at ${file}`, {
       cause,
-      hint: 'run "flatrender control init"',
+      hint:
+        `a farm that exists already keeps its secret: scp OTHER-MACHINE:${file} ${file} (from another control plane of it, ` +
+        'the old machine or your backup); for a new farm run "flatrender control init"',
     });
   }
   if (!/^[0-9a-f]{64}$/.test(text)) {
