@@ -38,8 +38,14 @@ export function endOnSignals(agent: RunningAgent, options: SignalOptions): Dispo
 /** What a service manager is told at its start: resolves when the agent is registered, or waits for the control plane. */
 export async function soonReady(agent: RunningAgent, clock: Clock): Promise<string> {
   const registered = agent.ready.then(({ nodeId, url }) => `node ${nodeId} works for ${url}`);
-  const later = sleep(READY_WITHIN_MS, clock).then(() => 'waits for the control plane');
-  return await Promise.race([registered, later]);
+  const over = new AbortController();
+  const later = sleep(READY_WITHIN_MS, clock, over.signal).then(() => 'waits for the control plane');
+  later.catch(() => undefined);
+  try {
+    return await Promise.race([registered, later]);
+  } finally {
+    over.abort();
+  }
 }
 
 /**

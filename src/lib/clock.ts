@@ -2,14 +2,19 @@
 export interface Clock {
   /** Epoch milliseconds. */
   now(): number;
-  /** Calls back once after `ms`; the returned function cancels. Never keeps the process alive by itself. */
-  after(ms: number, callback: () => void): () => void;
+  /** Calls back once after `ms`; the returned function cancels. Does not keep the process alive unless it is told to. */
+  after(ms: number, callback: () => void, options?: TimerOptions): () => void;
+}
+
+export interface TimerOptions {
+  /** The process does not end before the call, as it would when nothing else is open. */
+  readonly keepsAlive?: boolean;
 }
 
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  after(ms, callback) {
+  after(ms, callback, { keepsAlive = false } = {}) {
     // setTimeout fires at once above 2^31-1 ms (Node documentation, timers): wait in pieces.
     const longest = 2 ** 31 - 1;
     const due = Date.now() + ms;
@@ -17,7 +22,7 @@ export const systemClock: Clock = {
     const arm = (): void => {
       const left = due - Date.now();
       timer = setTimeout(left > longest ? arm : callback, Math.max(0, Math.min(left, longest)));
-      timer.unref();
+      if (!keepsAlive) timer.unref();
     };
     arm();
     return () => clearTimeout(timer);
@@ -33,14 +38,18 @@ export function deadline(ms: number, clock: Clock): Disposable & { readonly sign
   return { signal: controller.signal, [Symbol.dispose]: cancel };
 }
 
-/** Resolves after `ms`; rejects with the signal's reason when it aborts first. */
+/**
+ * Resolves after `ms`; rejects with the signal's reason when it aborts first. Keeps the process alive: somebody waits for what
+ * comes after it, and between two tries nothing else may be open.
+ */
 export function sleep(ms: number, clock: Clock, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
-    const cancel = clock.after(ms, () => {
+    const onEnd = (): void => {
       signal?.removeEventListener('abort', onAbort);
       resolve();
-    });
+    };
+    const cancel = clock.after(ms, onEnd, { keepsAlive: true });
     function onAbort(): void {
       cancel();
       reject(signal?.reason);

@@ -1,4 +1,5 @@
 /** The S3 server as the store calls it: the client, its errors in words, and what may pass tried again. */
+import type { Agent } from 'node:http';
 import { PassThrough, type Readable } from 'node:stream';
 import { Client } from 'minio';
 import type { Clock } from '../lib/clock.ts';
@@ -43,7 +44,8 @@ export class S3Server {
   readonly parts: S3Parts;
   readonly #place: S3Place;
   readonly #clock: Clock;
-  readonly #close: () => void;
+  readonly #closing = new AbortController();
+  readonly #agent: Agent;
 
   constructor(options: S3ObjectStoreOptions) {
     const { endpoint, region, bucket, accessKey, secretKey, pathStyle, partBytes } = options;
@@ -66,13 +68,15 @@ export class S3Server {
       transportAgent: agent,
       retryOptions: { disableRetry: true },
     });
-    this.#close = () => agent.destroy();
+    this.#agent = agent;
     this.client = client;
     this.parts = partsOf(client, bucket);
   }
 
+  /** Whatever is about to be tried again is not. */
   close(): void {
-    this.#close();
+    this.#closing.abort(new FlatrenderError('ABORTED', 'the object store was closed'));
+    this.#agent.destroy();
   }
 
   /** The same bytes; when they break off, the error says so in words. */
@@ -95,6 +99,7 @@ export class S3Server {
       },
       {
         clock: this.#clock,
+        signal: this.#closing.signal,
         tries: TRIES,
         isRetryable: (error) =>
           error instanceof FlatrenderError &&
