@@ -34,6 +34,7 @@ import type {
   WebhooksReplayed,
   WebhookTestAnswer,
 } from '../protocol/webhooks.ts';
+import { ANSWER_NAMES, ANSWER_TYPES } from './answers.ts';
 import { callBytes, callJson, type HttpCall, type HttpTarget, openCall } from './http.ts';
 
 /** A job as it is written by a client: what has a default may be left out. */
@@ -140,7 +141,22 @@ export function createApi(target: HttpTarget): Api {
     route: RouteName,
     params: Readonly<Record<string, string>> = {},
     rest: Omit<HttpCall, 'method' | 'path'> = {},
-  ): Promise<T> => callJson<T>(target, { method: methodOf(route), path: pathOf(route, params), ...rest });
+  ): Promise<T> =>
+    callJson<T>(target, {
+      method: methodOf(route),
+      path: pathOf(route, params),
+      answerNames: ANSWER_NAMES[route],
+      ...rest,
+    });
+  /** Nothing is what any server may answer: that it was the control plane is asked for. */
+  const remove = async <T = never>(
+    route: RouteName,
+    params: Readonly<Record<string, string>>,
+  ): Promise<T | null> => {
+    const answer = await call<T | undefined>(route, params, { idempotent: false });
+    if (answer === undefined) await call('health', {}, { timeoutMs: 5000 });
+    return answer ?? null;
+  };
 
   return {
     target,
@@ -180,7 +196,11 @@ export function createApi(target: HttpTarget): Api {
     jobLog: (id, after) => call('jobLog', { id }, { query: { after } }),
     jobLogFiles: (id) => call('jobLogFiles', { id }),
     jobPreview: (id) =>
-      callBytes(target, { method: methodOf('jobPreview'), path: pathOf('jobPreview', { id }) }),
+      callBytes(target, {
+        method: methodOf('jobPreview'),
+        path: pathOf('jobPreview', { id }),
+        answerType: ANSWER_TYPES.jobPreview,
+      }),
     jobOutput: (id) => call('jobOutput', { id }),
     listNodes: async () => (await call<z.infer<typeof NodeList>>('nodes')).nodes,
     getNode: (id) => call('node', { id }),
@@ -189,8 +209,7 @@ export function createApi(target: HttpTarget): Api {
       (await call<z.infer<typeof InviteAnswer>>('inviteNode', { id }, { body: request })).invitation,
     drainNode: (id) => call('drainNode', { id }, { body: {}, idempotent: true }),
     resumeNode: (id) => call('resumeNode', { id }, { body: {}, idempotent: true }),
-    removeNode: async (id) =>
-      (await call<NodeRemoved | undefined>('removeNode', { id }, { idempotent: false })) ?? null,
+    removeNode: (id) => remove<NodeRemoved>('removeNode', { id }),
     listTemplates: async () => (await call<z.infer<typeof TemplateList>>('templates')).templates,
     getTemplate: (name, version) => call('template', { name }, { query: { version } }),
     pushTemplate: (sha256) =>
@@ -207,7 +226,7 @@ export function createApi(target: HttpTarget): Api {
       call('uploads', {}, { body: request, query: { parts: '1' }, idempotent: true }),
     listTokens: async () => (await call<z.infer<typeof TokenList>>('tokens')).tokens,
     createToken: (request) => call('createToken', {}, { body: request }),
-    revokeToken: (id) => call('revokeToken', { id }, { idempotent: false }),
+    revokeToken: async (id) => void (await remove('revokeToken', { id })),
     listWebhooks: async (query) =>
       (await call<z.infer<typeof DeliveryList>>('webhooks', {}, { query })).deliveries,
     getWebhook: (id) => call('webhook', { id }),
@@ -217,10 +236,15 @@ export function createApi(target: HttpTarget): Api {
       call('replayFailedWebhooks', {}, { body: {}, idempotent: true, timeoutMs: 120_000 }),
     webhookSecret: () => call('webhookSecret'),
     rotateWebhookSecret: (overlapSeconds) => call('rotateWebhookSecret', {}, { body: { overlapSeconds } }),
-    backup: () => openCall(target, { method: methodOf('backup'), path: pathOf('backup', {}) }),
+    backup: () =>
+      openCall(target, {
+        method: methodOf('backup'),
+        path: pathOf('backup'),
+        answerType: ANSWER_TYPES.backup,
+      }),
     listHooks: async () => (await call<z.infer<typeof HookList>>('hooks')).hooks,
     createHook: (request) => call('createHook', {}, { body: request }),
-    removeHook: (name) => call('removeHook', { name }, { idempotent: false }),
+    removeHook: async (name) => void (await remove('removeHook', { name })),
     testHook: (name, body) => call('testHook', { name }, { body, idempotent: true, timeoutMs: 120_000 }),
     audit: (query) => call('audit', {}, { query: { ...query } }),
   };

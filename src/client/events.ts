@@ -1,9 +1,11 @@
 /** The control plane's event stream (server-sent events), kept alive over disconnections. */
 
 import { FlatrenderError } from '../lib/errors.ts';
+import { retryAfterMs } from '../lib/retry.ts';
 import type { FarmEvent } from '../protocol/events.ts';
 import { pathOf } from '../protocol/routes.ts';
-import { type HttpTarget, openCall } from './http.ts';
+import { ANSWER_TYPES } from './answers.ts';
+import { type HttpTarget, isRateLimited, openCall } from './http.ts';
 
 export interface EventQuery {
   /** Jobs to hear of; none: all. */
@@ -24,7 +26,8 @@ const MAX_JOBS = 100;
 /**
  * Yields events until the caller stops or the signal aborts (its reason is thrown). Begins with `reset`: read the
  * state now, changes follow. After a disconnection it goes on where it was (Last-Event-ID); where that is not possible
- * the server sends `reset` again. Throws when the first connection fails, and when the control plane refuses.
+ * the server sends `reset` again. Throws when the first connection fails, and when the control plane refuses; when it
+ * asks to wait, that is done.
  */
 export async function* farmEvents(target: HttpTarget, query: EventQuery = {}): AsyncGenerator<FarmEvent> {
   const signal = query.signal ?? target.signal;
@@ -40,11 +43,12 @@ export async function* farmEvents(target: HttpTarget, query: EventQuery = {}): A
       throw new FlatrenderError('UNREACHABLE', `the control plane at ${target.url} ended the event stream`);
     } catch (error) {
       signal?.throwIfAborted();
-      if (first || !(error instanceof FlatrenderError && error.retryable)) throw error;
+      if ((first && !isRateLimited(error)) || !(error instanceof FlatrenderError && error.retryable))
+        throw error;
       query.onDisconnect?.(error);
       failures += 1;
       const ceiling = Math.min(LONGEST_DELAY_MS, state.retryMs * 2 ** Math.min(failures - 1, 10));
-      await pause(Math.random() * ceiling, signal);
+      await pause(Math.max(Math.random() * ceiling, retryAfterMs(error)), signal);
     }
   }
 }
@@ -72,6 +76,7 @@ async function* readStream(
       ...(state.lastId === '' ? {} : { 'last-event-id': state.lastId }),
     },
     signal: query.signal,
+    answerType: ANSWER_TYPES.events,
   });
   onOpen();
   if (state.lastId === '') yield { type: 'reset', reason: 'connected' };

@@ -32,22 +32,45 @@ export interface HttpCall {
   /** For the answer to begin; default 30 s. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Names that the JSON of the answer has; one without them comes from another server. */
+  readonly answerNames?: readonly string[] | undefined;
+  /** Content type of the answer; likewise. */
+  readonly answerType?: string;
 }
 
-/** Tries in all, for idempotent calls: with the pauses of `retry` a restarting control plane gets some seconds. */
+/**
+ * Tries in all, for idempotent calls: with the pauses of `retry` a restarting control plane gets some seconds. Those that
+ * were one too many for the limits do not count: the control plane says when it is their turn.
+ */
 const TRIES = 4;
 
 /** Sends a call and returns the JSON of its answer (undefined for an empty one). Errors: see {@link openCall}. */
 export async function callJson<T>(target: HttpTarget, call: HttpCall): Promise<T> {
   return retrying(target, call, async () => {
-    const text = await readText(target, await openCall(target, call));
-    if (text === '') return undefined as T;
-    try {
-      return JSON.parse(text) as T;
-    } catch (cause) {
-      throw notFlatrender(target, 'its answer is not JSON', cause);
+    const answer = await openCall(target, call);
+    const text = await readText(target, answer);
+    const names = call.answerNames ?? [];
+    if (text === '') {
+      if (names.length > 0) throw notFlatrender(target, `it answered ${answer.statusCode} with nothing`);
+      return undefined as T;
     }
+    const value = parseJson(target, text);
+    const missing = names.find((name) => !hasName(value, name));
+    if (missing !== undefined) throw notFlatrender(target, `it answered without "${missing}"`);
+    return value as T;
   });
+}
+
+function parseJson(target: HttpTarget, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw notFlatrender(target, 'it answered without JSON', cause);
+  }
+}
+
+function hasName(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name);
 }
 
 /** The bytes of the answer, e.g. an image. */
@@ -71,7 +94,13 @@ export async function callBytes(target: HttpTarget, call: HttpCall): Promise<Buf
 export async function openCall(target: HttpTarget, call: HttpCall): Promise<IncomingMessage> {
   const answer = await send(target, call);
   const status = answer.statusCode ?? 0;
-  if (status >= 200 && status < 300) return answer;
+  if (status >= 200 && status < 300) {
+    const { answerType } = call;
+    const type = answer.headers['content-type'] ?? '';
+    if (answerType === undefined || type.startsWith(answerType)) return answer;
+    answer.destroy();
+    throw notFlatrender(target, `it answered ${status} with ${type || 'no type'} instead of ${answerType}`);
+  }
   throw errorOf(target, status, await readText(target, answer), answer.headers['retry-after']);
 }
 
@@ -127,14 +156,23 @@ async function readText(target: HttpTarget, answer: IncomingMessage): Promise<st
 
 function retrying<T>(target: HttpTarget, call: HttpCall, once: () => Promise<T>): Promise<T> {
   const idempotent = call.idempotent ?? (call.method === 'GET' || call.method === 'DELETE');
-  if (!idempotent) return once();
+  let failures = 0;
   return retry(once, {
     clock: waitingClock,
     signal: target.signal,
-    tries: TRIES,
-    // Nobody listens there: say so at once. A connection that broke or an overloaded server is worth another try.
-    isRetryable: (error) => isRetryable(error) && !isRefused(error),
+    isRetryable(error) {
+      // Nothing of it was done, so any call may be sent again.
+      if (isRateLimited(error)) return true;
+      failures += 1;
+      // Nobody listens there: say so at once. A connection that broke or an overloaded server is worth another try.
+      return idempotent && failures < TRIES && isRetryable(error) && !isRefused(error);
+    },
   });
+}
+
+/** Whether the control plane asked to wait. */
+export function isRateLimited(error: unknown): error is FlatrenderError {
+  return error instanceof FlatrenderError && error.code === 'RATE_LIMITED' && error.retryable;
 }
 
 function isRefused(error: unknown): boolean {

@@ -63,7 +63,8 @@ export function parseRetryAfter(
   return Number.isFinite(seconds) ? Math.max(0, Math.min(seconds * 1000, 300_000)) : undefined;
 }
 
-function retryAfterMs(error: unknown): number {
+/** How long the server asked to wait (`details.retryAfterMs`); 0 when it did not. */
+export function retryAfterMs(error: unknown): number {
   const asked = error instanceof FlatrenderError ? Number(error.details?.retryAfterMs) : 0;
   return Number.isFinite(asked) ? Math.max(0, Math.min(asked, 300_000)) : 0;
 }

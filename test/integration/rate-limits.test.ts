@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { followJobs } from '../../src/cli/follow-jobs.ts';
+import { createApi } from '../../src/client/api.ts';
 import { claimBody, finish, startTestControl } from '../helpers/control.ts';
 import { manualClock } from '../helpers/manual-clock.ts';
 
@@ -34,6 +36,22 @@ test('the time that Retry-After names is enough, and a clock that is set back lo
   assert.equal((await ask()).status, 429);
   clock.leap(-3_600_000);
   assert.equal((await ask()).status, 200);
+});
+
+test('who watches over the limit waits as long as it is told to, and sees the end', async () => {
+  await using farm = await startTestControl({ config: { limits: { tokenRequestsPerSecond: 2 } } });
+  await farm.addTemplate();
+  const id = await farm.submit();
+  await farm.call('POST', `/v1/jobs/${id}/cancel`, {});
+  const { token } = await farm.newToken('read');
+  const ask = () => farm.call('GET', '/v1/whoami', undefined, { authorization: `Bearer ${token}` });
+  while ((await ask()).status === 200);
+  const api = createApi({ url: farm.url, token });
+  const ended = await followJobs(api, [id], { signal: AbortSignal.timeout(10_000) });
+  assert.deepEqual(
+    ended.map((job) => job.state),
+    ['cancelled'],
+  );
 });
 
 test('a node is held to requests and bytes; what it reports later is taken', async () => {

@@ -98,6 +98,23 @@ test('a refusal ends it, at first and after a cut', async (t) => {
   );
 });
 
+test('told to wait at first, it waits as long and goes on', async (t) => {
+  const { url } = await serve(
+    t,
+    (response) =>
+      void response
+        .writeHead(429, { 'retry-after': '1' })
+        .end(JSON.stringify({ error: { code: 'RATE_LIMITED', message: 'too much' } })),
+    (response) => void open(response).write(event('b-1', removed('n'))),
+  );
+  const told: string[] = [];
+  const started = performance.now();
+  for await (const each of farmEvents({ url }, { onDisconnect: (error) => told.push(error.code) }))
+    if (each.type === 'node.removed') break;
+  assert.ok(performance.now() - started >= 990);
+  assert.deepEqual(told, ['RATE_LIMITED']);
+});
+
 test('an abort ends it with its reason', async (t) => {
   const { url } = await serve(t, (response) => void open(response).write(': hello\n\n'));
   const controller = new AbortController();

@@ -81,6 +81,59 @@ test('a server that is no control plane is called that', async (t) => {
   });
 });
 
+test('an answer of another server, or none, is told from one of a control plane', async (t) => {
+  const answers: RequestListener[] = [
+    (_request, response) => response.writeHead(204).end(),
+    (_request, response) => response.end('{"status":"ok"}'),
+    (_request, response) => response.end('null'),
+    (_request, response) => response.end('[]'),
+  ];
+  for (const listener of answers) {
+    const api = createApi({ url: await serve(t, listener) });
+    const calls = [
+      () => api.health(),
+      () => api.whoami(),
+      () => api.listJobs(),
+      () => api.getJob('j1'),
+      () => api.cancelJob('j1'),
+      () => api.jobPreview('j1'),
+      () => api.listNodes(),
+      () => api.listTemplates(),
+      () => api.submit({ template: 'x' }),
+      () => api.webhookSecret(),
+      () => api.audit({ limit: 1 }),
+      () => api.backup(),
+    ];
+    for (const call of calls)
+      await assert.rejects(call(), {
+        code: 'UNREACHABLE',
+        message: /is not a flatrender control plane: it/,
+        exit: 1,
+      });
+  }
+  // Nothing is the right answer to these: who gave it is asked.
+  const nothing = createApi({ url: await serve(t, (_request, response) => response.writeHead(204).end()) });
+  for (const call of [
+    () => nothing.revokeToken('t'),
+    () => nothing.removeHook('h'),
+    () => nothing.removeNode('n'),
+  ])
+    await assert.rejects(call(), { message: /is not a flatrender control plane: it answered 204/ });
+});
+
+test('a call that was one too many waits its turn, however often it is told to', async (t) => {
+  let requests = 0;
+  const url = await serve(t, (_request, response) => {
+    requests += 1;
+    if (requests < 7)
+      return void response.writeHead(429, { 'retry-after': '0' }).end(errorBody('RATE_LIMITED', 'too much'));
+    response.end('{"id":"j1","state":"cancelled"}');
+  });
+  t.mock.method(Math, 'random', () => 0);
+  assert.equal((await createApi({ url }).cancelJob('j1')).state, 'cancelled');
+  assert.equal(requests, 7);
+});
+
 test('nobody listening: UNREACHABLE at once, with the address and what to do', async (t) => {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
@@ -101,7 +154,7 @@ test('idempotent calls are tried again, others are not', async (t) => {
   const url = await serve(t, (request, response) => {
     requests += 1;
     if (requests % 2 === 1) return void request.socket.destroy();
-    response.end('{"jobs":[]}');
+    response.end('{"jobs":[],"next":null}');
   });
   await createApi({ url }).listJobs();
   assert.equal(requests, 2);
