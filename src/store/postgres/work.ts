@@ -14,7 +14,8 @@ import { type EventData, jobAfter, requirementAfter, taskAfter } from '../task-t
 import { APPLY, attemptRow, deliveryRow, jobRow, taskRow } from './apply.ts';
 import type { Context, RequirementClass } from './context.ts';
 import { NeedsFirst, type Row, type Transaction } from './database.ts';
-import { JOB_COLUMNS, type StoredJob, TASK_COLUMNS, toJob, toTask } from './rows.ts';
+import { type StoredJob, TASK_COLUMNS, toJob, toTask } from './rows.ts';
+import { findAttemptRows, findSiblingRows, lockedJobRows } from './work-rows.ts';
 
 /** One change that was made and is to be counted. */
 interface StateChange {
@@ -76,12 +77,11 @@ export class Work {
     );
     const nums = [...new Set(rows.map((row) => Number(row.job_num)))];
     const [jobs, attempts] = await Promise.all([
-      this.#queries.rows(
-        `select ${JOB_COLUMNS} from jobs j where j.num = any($1::bigint[]) order by j.num for no key update`,
-        [nums],
-        'work-jobs',
+      lockedJobRows(this.#queries, nums),
+      findAttemptRows(
+        this.#queries,
+        rows.filter((row) => Number(row.epoch) > 0),
       ),
-      this.#attemptsOf(rows.filter((row) => Number(row.epoch) > 0)),
     ]);
     for (const row of jobs) {
       const job = toJob(row);
@@ -255,25 +255,9 @@ export class Work {
     this.#changedAttempts.add(key);
   }
 
-  async #attemptsOf(rows: readonly Row[]): Promise<readonly Row[]> {
-    if (rows.length === 0) return [];
-    return this.#queries.rows(
-      `select a.job_num, a.idx, a.epoch, a.node_id, a.started_at, a.ended_at, a.outcome, a.error
-       from unnest($1::bigint[], $2::int[]) as w (job_num, idx)
-       join attempts a on a.job_num = w.job_num and a.idx = w.idx`,
-      [rows.map((row) => row.job_num), rows.map((row) => row.idx)],
-      'work-attempts',
-    );
-  }
-
   async #loadSiblings(nums: readonly number[]): Promise<void> {
     if (nums.length === 0) return;
-    const rows = await this.#queries.rows(
-      `select job_num, idx, state, case when state = 'failed' then error end as error from tasks
-       where job_num = any($1::bigint[])`,
-      [nums],
-    );
-    for (const row of rows) {
+    for (const row of await findSiblingRows(this.#queries, nums)) {
       const num = Number(row.job_num);
       const own = this.#siblings.get(num) ?? new Map();
       this.#siblings.set(num, own);
