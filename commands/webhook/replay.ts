@@ -13,7 +13,7 @@ export default class WebhookReplay extends ClientCommand {
   ];
   static override args = { id: Args.string({ description: 'its id (from "webhook list")' }) };
   static override flags = {
-    'all-failed': Flags.boolean({ description: 'everything that was given up' }),
+    'all-failed': Flags.boolean({ description: 'everything that was given up, except tests' }),
   };
 
   async run(): Promise<{ replayed: number }> {
@@ -25,7 +25,7 @@ export default class WebhookReplay extends ClientCommand {
     }
     if (args.id !== undefined) {
       await this.api.replayWebhook(args.id);
-      this.print(`${args.id} is delivered once more`);
+      this.print(`${args.id} queued to be sent again`);
       return { replayed: 1 };
     }
     let replayed = 0;
@@ -35,7 +35,8 @@ export default class WebhookReplay extends ClientCommand {
       replayed += count;
       if (count < 1000) break;
     }
-    this.print(replayed === 0 ? 'no failed webhooks' : `${replayed} delivered once more`);
+    this.print(replayed === 0 ? 'no failed webhooks' : `${replayed} queued to be sent again`);
+    if (replayed > 0) this.note('what comes of it: "flatrender webhook list"');
     return { replayed };
   }
 }

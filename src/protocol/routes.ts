@@ -200,7 +200,7 @@ export const ROUTES = {
     method: 'POST',
     path: '/v1/webhooks/replay',
     auth: 'admin',
-    summary: 'Deliver everything that failed once more',
+    summary: 'Queue everything that failed to be sent again, except tests',
   },
   webhook: {
     method: 'GET',
@@ -212,7 +212,7 @@ export const ROUTES = {
     method: 'POST',
     path: '/v1/webhooks/:id/replay',
     auth: 'admin',
-    summary: 'Deliver it once more, with all its tries',
+    summary: 'Queue it to be sent again, with all its tries',
   },
 
   backup: {

@@ -232,3 +232,24 @@ function hmacOnly(call: WebhookCall | undefined, secret: string): void {
   const wanted = new Webhook(secret).sign(String(id), new Date(Number(timestamp) * 1000), call.body);
   assert.ok(String(signature).split(' ').includes(wanted), `${signature} is not ${wanted}`);
 }
+
+test('all that failed is queued again, and tests are not', async () => {
+  await using receiver = await webhookReceiver();
+  await using farm = await startTestControl({ config });
+  const { store, clock } = farm.control;
+  const at = clock.now();
+  for (const [id, type] of [
+    ['ended', 'job.ended'],
+    ['test', 'webhook.test'],
+  ] as const) {
+    const dueAt = at + HOUR;
+    await store.addDelivery({ id, type, jobId: null, url: receiver.url, body: '{}', createdAt: at, dueAt });
+    await store.settleDelivery(id, {
+      ...{ state: 'failed', at, status: 410, error: 'HTTP 410', dueAt: null, body: null },
+    });
+  }
+  const { body } = await farm.call('POST', '/v1/webhooks/replay', {});
+  assert.deepEqual(body, { replayed: 1 });
+  await until(async () => (await store.getDelivery('ended'))?.state === 'delivered');
+  assert.equal((await store.getDelivery('test'))?.state, 'failed');
+});
