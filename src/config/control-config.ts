@@ -59,7 +59,7 @@ export function loadControlConfig({ directory, env = process.env, flags = {} }: 
   }
   const result = ControlConfigSchema.safeParse(raw);
   if (result.success) return result.data;
-  throw describeIssue(result.error.issues[0], { file, document, lines, source });
+  throw describeIssue(result.error.issues[0], { file, document, lines, source, flags });
 }
 
 /** CONFIG_INVALID for an alias that leads nowhere, or to too much: the parser finds those only here. */
@@ -168,6 +168,8 @@ interface Source {
   readonly document: Document;
   readonly lines: LineCounter;
   readonly source: ReadonlyMap<string, string>;
+  /** Options that the command has flags for, given or not. */
+  readonly flags: Readonly<Record<string, unknown>>;
 }
 
 function describeIssue(issue: z.core.$ZodIssue | undefined, at: Source): FlatrenderError {
@@ -189,10 +191,23 @@ function describeIssue(issue: z.core.$ZodIssue | undefined, at: Source): Flatren
   const option = path.join('.') || 'the file';
   const given = at.source.get(option);
   const detail = issue.message.replace(/^Invalid input: /, '');
+  if (given === undefined && !existsSync(at.file)) {
+    const name = wayToGive(option, at.flags);
+    return new FlatrenderError('CONFIG_INVALID', `${name}: ${detail.replace(` (or ${name})`, '')}`, {
+      hint: `give it with ${name}; there is no ${at.file} yet`,
+    });
+  }
   const where = given?.startsWith('--') ? given : `${given ?? placeOf(path, at)}: ${option}`;
   return new FlatrenderError('CONFIG_INVALID', `${where}: ${detail}`, {
     hint: 'every option is explained in the comments of flatrender.yaml',
   });
+}
+
+/** How an option is given that is missing while there is no file: by the command's flag, else by a variable. */
+function wayToGive(option: string, flags: Readonly<Record<string, unknown>>): string {
+  // A secret on a command line is seen by everybody on the machine.
+  const hasFlag = option in flags && option !== 'objects.secretKey';
+  return hasFlag ? flagOf(option) : (S3_VARIABLES[option] ?? variableOf(option));
 }
 
 function placeOf(path: readonly string[], { file, document, lines }: Source): string {

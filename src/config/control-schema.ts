@@ -1,5 +1,6 @@
 /** The options of a control plane: what flatrender.yaml may say, and what holds when it does not. */
 import { z } from 'zod';
+import { isListenAddress } from './listen-address.ts';
 
 const seconds = (fallback: number, min = 1, max = 7 * 86_400) =>
   z.number().min(min).max(max).default(fallback);
@@ -9,7 +10,14 @@ const MiB = 1024 * 1024;
 const GiB = 1024 * MiB;
 
 const Gateway = z.strictObject({
-  host: z.string().min(1).max(255).default('127.0.0.1'),
+  host: z
+    .string()
+    .min(1)
+    .max(255)
+    .refine(isListenAddress, {
+      error: ({ input }) => `"${input}" is not an address to listen on, such as 127.0.0.1 or 10.66.0.1`,
+    })
+    .default('127.0.0.1'),
   port: z.int().min(0).max(65_535).default(8088),
   publicUrl: z
     .url({ protocol: /^https?$/, error: 'an address such as http://10.66.0.1:8088' })
@@ -199,7 +207,7 @@ export const ControlConfigSchema = z
     if (objects.type !== 's3') return;
     for (const name of ['endpoint', 'accessKey', 'secretKey'] as const) {
       if (objects[name] !== null) continue;
-      const message = `objects.type: s3 needs it${name === 'endpoint' ? '' : ` (or ${S3_VARIABLES[`objects.${name}`]})`}`;
+      const message = `objects.type: s3 needs it${name === 'endpoint' ? ', such as http://10.66.0.1:9000' : ` (or ${S3_VARIABLES[`objects.${name}`]})`}`;
       context.addIssue({ code: 'custom', path: ['objects', name], message });
     }
   })

@@ -83,7 +83,7 @@ describe('a farm on S3', { skip: radosgwMissing ?? false }, () => {
     const init = async (more: string[], env: Record<string, string>, endpoint = server.url) =>
       runCliJson<Answer>([...args, endpoint, ...more], { home, env });
     const refusals: [string[], Record<string, string>, RegExp, RegExp, string?][] = [
-      [[], {}, /objects\.accessKey: objects\.type: s3 needs it/, /./],
+      [[], {}, /^--s3-access-key: objects\.type: s3 needs it/, /./],
       [[], keys, /--s3-endpoint: scheme, host and port alone/, /./, 'http://10.66.0.1:9000/files'],
       [['--s3-bucket', 'No'], keys, /--s3-bucket: 3 to 63 characters/, /./],
       [[], keys, /there is no bucket "flatrender" at http/, /createBucket/],

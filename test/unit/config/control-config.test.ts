@@ -11,6 +11,7 @@ import {
   variableOf,
 } from '../../../src/config/control-config.ts';
 import { createFarmSecret, flatrenderHome, homePaths, loadFarmSecret } from '../../../src/config/home.ts';
+import { isListenAddress } from '../../../src/config/listen-address.ts';
 
 function withHome(yaml: string | null, use: (directory: string) => void): void {
   const directory = mkdtempSync(join(tmpdir(), 'flatrender-config-'));
@@ -91,6 +92,10 @@ test('mistakes are named with file, line, option, and what was meant', () => {
   );
   refused('gatewy: {}\n', /flatrender\.yaml:1: there is no option gatewy/, 'did you mean "gateway"?');
   refused('gateway:\n  port: many\n', /flatrender\.yaml:2: gateway\.port: /);
+  refused(
+    'gateway:\n  host: 10.66.0.1:8088\n',
+    /flatrender\.yaml:2: gateway\.host: "10\.66\.0\.1:8088" is not an address to listen on/,
+  );
   refused('store: mysql://x\n', /flatrender\.yaml:1: store: /);
   refused('a: [1\n', /flatrender\.yaml:\d+: /);
   refused('- a\n- b\n', /flatrender\.yaml: the file: /);
@@ -142,6 +147,49 @@ test('a state directory that cannot be made is the user’s to change, not a bug
       hint: /FLATRENDER_HOME/,
     });
   }));
+
+test('an address to listen on is an IP address or the name of a machine', () => {
+  for (const host of [
+    '127.0.0.1',
+    '0.0.0.0',
+    '::',
+    'fe80::1%eth0',
+    'localhost',
+    'node_1.studio.example',
+    'büro',
+  ])
+    assert.ok(isListenAddress(host), host);
+  for (const host of [
+    '300.1.1.1',
+    '10.0.0.1:80',
+    '[::1]',
+    'http://x',
+    'a/b',
+    'a b',
+    'me@x',
+    'x%y',
+    '1::2::3',
+    '',
+  ])
+    assert.ok(!isListenAddress(host), host);
+});
+
+test('what is missing while there is no file is named by its flag, or by its variable', () => {
+  withHome(null, (directory) => {
+    const missing = (flags: Record<string, unknown>, env: Record<string, string>, message: RegExp): void =>
+      assert.throws(() => loadControlConfig({ directory, flags, env }), {
+        ...{ code: 'CONFIG_INVALID', message },
+        hint: /^give it with \S+; there is no .*flatrender\.yaml yet$/,
+      });
+    const s3 = { 'objects.type': 's3', 'objects.endpoint': undefined, 'objects.accessKey': undefined };
+    const there = { ...s3, 'objects.endpoint': 'http://s3:9000', 'objects.secretKey': undefined };
+    missing(s3, {}, /^--s3-endpoint: objects\.type: s3 needs it, such as http:/);
+    missing(there, {}, /^--s3-access-key: objects\.type: s3 needs it \(or FLATRENDER_S3_ACCESS_KEY\)$/);
+    const key = { FLATRENDER_S3_ACCESS_KEY: 'a' };
+    missing(there, key, /^FLATRENDER_S3_SECRET_KEY: objects\.type: s3 needs it$/);
+    missing({}, { FLATRENDER_OBJECTS_TYPE: 's3' }, /^FLATRENDER_OBJECTS_ENDPOINT: /);
+  });
+});
 
 test('an S3 server needs an address and keys, which may come from the environment or from files', () => {
   const yaml = 'objects:\n  type: s3\n  endpoint: http://10.66.0.1:9000/\n';
