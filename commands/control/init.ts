@@ -2,11 +2,14 @@ import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../src/cli/base-command.ts';
 import { isInteractive } from '../../src/cli/paint.ts';
 import { ask } from '../../src/cli/prompt.ts';
+import { isListenAddress } from '../../src/config/listen-address.ts';
 import type { InitResult } from '../../src/control/init-farm.ts';
 import { FlatrenderError } from '../../src/lib/errors.ts';
 
 /** What is wrong with an answer, asked again until it is right; the settings are checked once more as a whole. */
 const QUESTIONS: Readonly<Record<string, (answer: string) => string | undefined>> = {
+  '--host': (answer) =>
+    isListenAddress(answer) ? undefined : 'an address such as 127.0.0.1 or 10.66.0.1, without a port',
   '--port': (answer) =>
     /^\d{1,5}$/.test(answer) && Number(answer) <= 65_535 ? undefined : 'a number from 0 to 65535',
   '--public-url': (answer) =>
@@ -77,6 +80,10 @@ export default class ControlInit extends BaseCommand {
     }),
     's3-create-bucket': Flags.boolean({ description: 'make the bucket when it is not there' }),
     'new-admin-token': Flags.boolean({ description: 'make another admin token although there is one' }),
+    force: Flags.boolean({
+      description:
+        'make a farm secret although the database has nodes of another: none of them can sign in until it is invited anew',
+    }),
     yes: Flags.boolean({ char: 'y', description: 'ask nothing: defaults for what has no flag' }),
     'dry-run': Flags.boolean({ description: 'only say what would be done' }),
   };
@@ -121,6 +128,7 @@ export default class ControlInit extends BaseCommand {
       directory,
       settings,
       newAdminToken: flags['new-admin-token'],
+      force: flags.force,
       dryRun: flags['dry-run'],
     });
     for (const { result: done, what, path, note } of result.steps) {

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ObjectStore } from '../objects/object-store.ts';
+import { AGREED } from '../store/dump.ts';
 import type { SharedStore } from '../store/shared.ts';
 
 interface Belonging {
@@ -15,6 +16,10 @@ interface Belonging {
   readonly secretFile: string;
   readonly logger: Logger;
 }
+
+const SECRET = 'farm-secret';
+/** The setting that says which secret the farm has, in a database that several control planes may share. */
+export const AGREED_SECRET: string = AGREED + SECRET;
 
 const markOf = (id: string): string => `farm/${id}`;
 
@@ -30,7 +35,7 @@ export async function requireSameFarm(options: Belonging): Promise<void> {
 async function requireSameSecret({ shared, farmSecret, secretFile }: Belonging): Promise<void> {
   // Of 32 random bytes; nobody gets them back from this.
   const own = createHash('sha256').update('flatrender farm.secret\n').update(farmSecret).digest('hex');
-  if ((await shared.agree('farm-secret', own)) === own) return;
+  if ((await shared.agree(SECRET, own)) === own) return;
   throw new FlatrenderError('CONFIG_INVALID', `${secretFile} is not the farm secret of this database`, {
     hint: `copy farm.secret from the machine of another control plane: scp THAT-MACHINE:${secretFile} ${secretFile}`,
   });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -37,6 +37,31 @@ test('a mistyped setting leaves nothing behind: the corrected command works', ()
     });
     const right = await runCliJson<InitJson>(['control', 'init', '--yes'], { home });
     assert.deepEqual([...new Set(Object.values(results(right.json)))], ['created']);
+  }));
+
+test('an address that nobody can listen on is refused with its flag, also in a dry run', () =>
+  withHome(async (home) => {
+    for (const more of [[], ['--dry-run']]) {
+      const wrong = await runCli(['control', 'init', '--yes', '--host', '300.1.1.1', ...more], { home });
+      assert.equal(wrong.exitCode, 2);
+      assert.match(wrong.stderr, /^error: --host: "300\.1\.1\.1" is not an address to listen on/);
+    }
+    const s3 = await runCli(['control', 'init', '--yes', '--objects', 's3'], { home });
+    assert.match(s3.stderr, /^error: --s3-endpoint: .*needs it, such as http:/);
+    assert.equal(existsSync(join(home, '.flatrender')), false);
+  }));
+
+test('a token that cannot be written into client.json is shown all the same', () =>
+  withHome(async (home) => {
+    const { clientConfig } = homePaths(join(home, '.flatrender'));
+    mkdirSync(clientConfig, { recursive: true });
+    const made = await runCli(['control', 'init', '--yes'], { home });
+    assert.equal(made.exitCode, 0, made.stderr);
+    assert.match(made.stdout, /^fr_\S+\n$/);
+    assert.match(
+      made.stderr,
+      /^failed client configuration \S+client\.json \(EISDIR.*keep the token.*flatrender login/m,
+    );
   }));
 
 test('control init makes everything once, says "already" afterwards, and never another token unless asked', () =>
