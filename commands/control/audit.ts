@@ -17,15 +17,18 @@ export default class ControlAudit extends ClientCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %> --since 24h',
     '<%= config.bin %> <%= command.id %> --action removeNode --json',
-    '<%= config.bin %> <%= command.id %> --actor n8n --follow',
+    '<%= config.bin %> <%= command.id %> --actor "hook n8n" --follow',
   ];
   static override flags = {
     since: Flags.string({
       helpValue: '<time>',
       description: 'only from then on: 24h, 7d (ago), or 2026-03-01T22:00:00Z',
     }),
-    actor: Flags.string({ helpValue: '<name>', description: 'only by this token' }),
-    action: Flags.string({ helpValue: '<name>', description: 'only this, such as cancelJob' }),
+    actor: Flags.string({ helpValue: '<name>', description: 'only by this token, or by "hook NAME"' }),
+    action: Flags.string({
+      helpValue: '<name>',
+      description: 'only this route of the API, such as cancelJob',
+    }),
     subject: Flags.string({ helpValue: '<id>', description: 'only what was done to this job, node, …' }),
     limit: Flags.integer({
       char: 'l',

@@ -15,6 +15,15 @@ const OPERATORS: ReadonlySet<RouteAuth> = new Set<RouteAuth>(['read', 'submit', 
 const SENSITIVE: ReadonlySet<string> = new Set<RouteName>(['webhookSecret']);
 /** Too many, and too small, for anybody to wait for: each job itself says who made it. */
 const FREQUENT: ReadonlySet<string> = new Set<RouteName>(['submit', 'uploads', 'runHook']);
+/** What commands on the machine of the control plane do without asking it. */
+const LOCAL_ACTIONS = ['control init', 'control restore', 'control migrate'] as const;
+/** Every action that an entry may have: a change, or a reading that was refused. */
+export const AUDIT_ACTIONS: readonly string[] = [
+  ...Object.entries(ROUTES)
+    .filter(([, { auth }]) => OPERATORS.has(auth))
+    .map(([name]) => name),
+  ...LOCAL_ACTIONS,
+];
 /** Fields of bodies and answers that say what was done, and are no secret. */
 const TELLING = [
   'template',
@@ -111,7 +120,7 @@ export class Audit {
 /** Writes what a command did to the farm on the machine of the control plane, without asking it. */
 export async function auditLocal(
   store: AuditStore,
-  entry: Pick<NewAuditEntry, 'at' | 'action' | 'subject' | 'details'>,
+  entry: Pick<NewAuditEntry, 'at' | 'subject' | 'details'> & { action: (typeof LOCAL_ACTIONS)[number] },
 ): Promise<void> {
   const { userInfo } = await import('node:os');
   await store.appendAudit({ ...entry, actor: `local ${userInfo().username}`, outcome: 'ok', from: null });
@@ -135,6 +144,7 @@ function addressOf({ ip, headers }: FastifyRequest): string {
 }
 
 function subjectOf(request: FastifyRequest, payload: unknown): string | null {
+  if (request.audited !== null) return request.audited.subject;
   const { id, name } = request.params as { id?: unknown; name?: unknown };
   const given = id ?? name;
   if (typeof given === 'string') return given.slice(0, 200);
@@ -159,7 +169,7 @@ function detailsOf(request: FastifyRequest, payload: unknown): Record<string, un
     if ('jobs' in source && Array.isArray(source.jobs)) details.jobs ??= source.jobs.length;
   }
   if (refusal) details.code = refusal.code;
-  return details;
+  return { ...details, ...request.audited?.details };
 }
 
 function shown(key: string, value: unknown): unknown {
@@ -181,5 +191,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Why it is refused; set as soon as that is known. */
     refusal: FlatrenderError | null;
+    /** What was done to what, where neither the request nor the beginning of the answer says it. */
+    audited: { readonly subject: string; readonly details: Readonly<Record<string, unknown>> } | null;
   }
 }

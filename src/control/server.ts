@@ -96,6 +96,7 @@ function decorate(app: FastifyInstance, control: Control, isClosing: () => boole
   app.decorateRequest('tokenRecord', null);
   app.decorateRequest('rawBody', null);
   app.decorateRequest('refusal', null);
+  app.decorateRequest('audited', null);
   app.decorateRequest('hook', null);
   app.addHook('onRequest', (request, _, done) => {
     if (isClosing()) {

@@ -7,7 +7,9 @@ export const AuditView = z.object({
   at: Instant,
   actor: z
     .string()
-    .describe('name and id of the token; "local USER" for a command on the control plane itself'),
+    .describe(
+      'name of the token, "hook NAME", "local USER" for a command on the control plane, or "unknown"',
+    ),
   action: z.string().describe('operationId of the route, or the command'),
   subject: z.string().nullable(),
   outcome: z.string().describe('HTTP status, or ok'),

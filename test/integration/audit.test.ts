@@ -5,6 +5,7 @@ import { ROUTES, type RouteName } from '../../src/protocol/routes.ts';
 import type { AuditEntry } from '../../src/store/audit.ts';
 import { startTestControl, type TestControl, until } from '../helpers/control.ts';
 import { manualClock } from '../helpers/manual-clock.ts';
+import { webhookReceiver } from '../helpers/webhook-receiver.ts';
 
 async function entries(farm: TestControl, action?: string): Promise<readonly AuditEntry[]> {
   return farm.control.store.listAudit({ limit: 1000, action });
@@ -99,6 +100,24 @@ test('the audit log says who did what to what, from where, and no secret', async
   ]);
   const text = JSON.stringify(await entries(farm));
   assert.ok(!text.includes(created.token));
+});
+
+test('a webhook that was tried says which, and what became of it', async () => {
+  await using receiver = await webhookReceiver();
+  receiver.answer = (response) => response.writeHead(404).end();
+  await using farm = await startTestControl({ config: { webhooks: { allowPrivate: true } } });
+  const { body } = await farm.call('POST', '/v1/webhooks/test', { url: receiver.url });
+  const [tried] = await entries(farm, 'testWebhook');
+  const { delivered, status, error } = tried?.details ?? {};
+  assert.deepEqual([tried?.subject, delivered, status, error], [body.id, false, 404, 'HTTP 404']);
+});
+
+test('an action that does not exist is refused with those that do', async () => {
+  await using farm = await startTestControl();
+  const { status, body } = await farm.call('GET', '/v1/audit?action=canceljob');
+  assert.deepEqual([status, body.error.code], [400, 'REQUEST_INVALID']);
+  assert.match(body.error.hint, /^did you mean cancelJob\? there are: .*webhookSecret.*, control init, /);
+  assert.equal((await farm.call('GET', '/v1/audit?action=control%20migrate')).status, 200);
 });
 
 test('a flood of refused attempts leaves few entries, and says how many there were', async () => {

@@ -102,6 +102,8 @@ test('a bundle is uploaded, registered once, shown with its manifest and removed
       [first.body.template.name, first.body.template.latest, first.body.already],
       ['title', true, false],
     );
+    const [audited] = await farm.control.store.listAudit({ limit: 1, action: 'pushTemplate' });
+    assert.deepEqual([audited?.subject, audited?.details.version], ['title', '1.0.0']);
     assert.deepEqual([(await push('1.0.0')).status, (await push('1.0.0')).body.already], [200, true]);
     const changed = await push('1.0.0', '# other bytes\n');
     assert.equal(changed.body.error.code, 'TEMPLATE_VERSION_EXISTS');

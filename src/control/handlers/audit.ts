@@ -1,7 +1,10 @@
 /** The audit log. */
 import { z } from 'zod';
+import { closest } from '../../lib/did-you-mean.ts';
+import { FlatrenderError } from '../../lib/errors.ts';
 import { AuditList } from '../../protocol/audit.ts';
 import { Instant } from '../../protocol/names.ts';
+import { AUDIT_ACTIONS } from '../audit.ts';
 import type { Control } from '../context.ts';
 import type { Routes } from '../route.ts';
 import { instant } from '../views.ts';
@@ -22,6 +25,8 @@ export function auditRoutes(routes: Routes, { store }: Control): void {
     answers: { 200: AuditList },
     async handle({ query }) {
       const { since, limit, ...filter } = query;
+      if (filter.action !== undefined && !AUDIT_ACTIONS.includes(filter.action))
+        throw noAction(filter.action);
       const found = await store.listAudit({
         ...filter,
         limit,
@@ -32,5 +37,13 @@ export function auditRoutes(routes: Routes, { store }: Control): void {
         next: found.length === limit ? (found.at(-1)?.seq ?? null) : null,
       };
     },
+  });
+}
+
+/** Not an empty list: whoever mistyped it would take it for "never happened". */
+function noAction(action: string): FlatrenderError {
+  const near = closest(action, AUDIT_ACTIONS);
+  return new FlatrenderError('REQUEST_INVALID', `there is no action "${action}"`, {
+    hint: `${near === undefined ? '' : `did you mean ${near}? `}there are: ${AUDIT_ACTIONS.join(', ')}`,
   });
 }

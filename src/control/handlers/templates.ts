@@ -49,7 +49,7 @@ export function templateRoutes(routes: Routes, control: Control): void {
   routes.add('pushTemplate', {
     body: TemplateRequest,
     answers: { 200: TemplateAnswer, 201: TemplateAnswer },
-    async handle({ body, reply, token }) {
+    async handle({ body, reply, request, token }) {
       control.recentObjects.note(body.sha256);
       const { template, already } = await keepingFiles(control, async () => {
         const { manifest, sizeBytes } = await manifestOfBundle(control, body.sha256);
@@ -61,6 +61,7 @@ export function templateRoutes(routes: Routes, control: Control): void {
       });
       const { name, version, sizeBytes } = template;
       templates.changed();
+      request.audited = { subject: name, details: { version } };
       if (!already) logger.info('template.pushed', { template: name, version, sizeBytes, by: token.name });
       reply.code(already ? 200 : 201);
       return { template: templateView(template, await isLatest(control, template), true), already };

@@ -113,7 +113,9 @@ function testRoute(routes: Routes, { store, webhooks, clock, config }: Control):
       request.raw.once('close', () => left.abort());
       const { outcome, ms } = await webhooks.tryNow(delivery, true, left.signal);
       const { state, status, error } = outcome;
-      return { id: delivery.id, url: body.url, delivered: state === 'delivered', status, error, ms };
+      const delivered = state === 'delivered';
+      request.audited = { subject: delivery.id, details: { delivered, status, error } };
+      return { id: delivery.id, url: body.url, delivered, status, error, ms };
     },
   });
 }
