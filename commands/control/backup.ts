@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args, Flags } from '@oclif/core';
 import { ClientCommand } from '../../src/cli/client-command.ts';
 import type { BackupSummary } from '../../src/store/dump-file.ts';
 
@@ -12,9 +12,14 @@ export default class ControlBackup extends ClientCommand {
   static override args = {
     file: Args.string({ required: true, description: 'file to write; appears whole or not at all' }),
   };
+  static override flags = {
+    force: Flags.boolean({ description: 'replace a file that exists' }),
+  };
 
   async run(): Promise<{ file: string; farm: string; rows: Record<string, number> }> {
     const { args, flags } = await this.parse(ControlBackup);
+    const { checkNewFile } = await import('../../src/cli/new-file.ts');
+    checkNewFile(args.file, flags);
     const { header, sums } = await this.write(args.file, flags.url);
     const rows = Object.fromEntries(Object.entries(sums).map(([table, sum]) => [table, sum.rows]));
     this.print(

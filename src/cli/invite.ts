@@ -1,9 +1,9 @@
 /** Invitations on the operator's side: where they are written, and what to do with them. */
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
 import { FlatrenderError } from '../lib/errors.ts';
 import { replaceFile } from '../lib/replace-file.ts';
 import type { Invitation } from '../protocol/enrolment.ts';
+import { checkPlaceFor } from './new-file.ts';
 import { formatInstant } from './output.ts';
 
 /** The file of a node's invitation when nobody names one. */
@@ -14,17 +14,8 @@ export function invitationFile(node: string): string {
 /** Checks before an invitation is made that it can be written there: USAGE when the file is something else, or has no place. */
 export function checkInvitationFile(path: string, node: string): void {
   if (!existsSync(path)) {
-    const directory = dirname(resolve(path));
-    try {
-      if (statSync(directory).isDirectory()) accessSync(directory, constants.W_OK);
-      else throw new Error('not a directory');
-      return;
-    } catch (cause) {
-      throw new FlatrenderError('USAGE', `cannot write ${path}: ${(cause as Error).message}`, {
-        cause,
-        hint: 'name another file: --output PATH; or print it as one line: --print',
-      });
-    }
+    checkPlaceFor(path, 'name another file: --output PATH; or print it as one line: --print');
+    return;
   }
   let known: unknown;
   try {

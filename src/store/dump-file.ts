@@ -4,7 +4,6 @@
  */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
@@ -90,20 +89,16 @@ export function readBackup(path: string): BackupReader {
   const done = Promise.withResolvers<BackupSummary>();
   done.promise.catch(() => undefined);
   async function* rows(): AsyncGenerator<DumpRow> {
-    const input = createReadStream(path);
     const gunzip = createGunzip();
-    input.on('error', (error) => gunzip.destroy(error));
-    const lines = createInterface({ input: input.pipe(gunzip), crlfDelay: Number.POSITIVE_INFINITY });
-    let failure: Error | null = null;
-    gunzip.on('error', (error) => {
-      failure = error;
-      lines.close();
-    });
+    const input = createReadStream(path);
+    const feeding = pipeline(input, gunzip);
+    // It is told by whoever reads the lines.
+    feeding.catch(() => undefined);
     const summer = new DumpSummer();
     let header: BackupHeader | null = null;
     let sums: DumpSums | null = null;
     try {
-      for await (const line of lines) {
+      for await (const line of linesOf(gunzip)) {
         const value: unknown = parse(path, line);
         if (header === null) header = checkHeader(path, value);
         else if (Array.isArray(value)) {
@@ -118,12 +113,24 @@ export function readBackup(path: string): BackupReader {
     } finally {
       input.destroy();
     }
-    if (failure !== null || header === null || sums === null) throw cutOff(path, failure);
+    if (header === null || sums === null) throw cutOff(path, null);
     const different = sumsThatDiffer(sums, summer.sums);
     if (different.length > 0) throw invalid(path, `it was changed or damaged: ${different.join(', ')}`);
     done.resolve({ header, sums });
   }
   return { rows: rows(), summary: done.promise };
+}
+
+/** Not node:readline: it throws the errors of its input a second time, where nobody can catch them. */
+async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let open = '';
+  for await (const chunk of bytes) {
+    const lines = (open + decoder.decode(chunk, { stream: true })).split('\n');
+    open = lines.pop() ?? '';
+    yield* lines;
+  }
+  if (open !== '') yield open;
 }
 
 function parse(path: string, line: string): unknown {

@@ -356,6 +356,12 @@ test('a backup that is cut off, changed or something else is refused before anyt
   assert.match(await attempt(), /too old for it/);
   await writeFile(path, 'hello');
   assert.match(await attempt(), /no backup of flatrender/);
+  for (const at of [30, Math.floor(whole.length / 2), whole.length - 6]) {
+    const flipped = Buffer.from(whole);
+    flipped[at] = (flipped[at] ?? 0) ^ 0x10;
+    await writeFile(path, flipped);
+    assert.match(await attempt(), /damaged|no backup of flatrender|its end is missing/, `byte ${at}`);
+  }
   await rm(path);
   assert.match(await attempt(), /cannot be read \(ENOENT\)/);
   await assert.rejects(stat(join(home, 'flatrender.db')), { code: 'ENOENT' });
