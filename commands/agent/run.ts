@@ -86,7 +86,7 @@ export default class AgentRun extends BaseCommand {
       ...(own ? { path: own.path, descriptor: own.descriptor } : {}),
     });
     using manager = systemdNotifier({ clock: systemClock, logger });
-    for (const message of warnings) logger.warn('config.unknown-key', { message });
+    for (const { event, message } of warnings) logger.warn(event, { message });
     logger.info('agent.starting', {
       nodeId: config.nodeId,
       url: config.url,

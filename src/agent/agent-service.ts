@@ -1,6 +1,6 @@
 /** The agent as a Windows service. */
 import { join } from 'node:path';
-import type { AgentConfig } from '../config/agent-config.ts';
+import type { AgentConfig, LoadedAgentConfig } from '../config/agent-config.ts';
 import { machinePaths } from '../config/machine-paths.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { limitLogFile, openLogFile } from '../lib/log-file.ts';
@@ -17,7 +17,7 @@ export interface AgentServiceOptions {
   readonly programDir: string;
   readonly version: string;
   /** Reads the settings; called once the places are known. What is odd about them is for the log. */
-  readonly load: () => { readonly config: AgentConfig; readonly warnings: readonly string[] };
+  readonly load: () => Pick<LoadedAgentConfig, 'config' | 'warnings'>;
   readonly clock?: Clock;
 }
 
@@ -39,7 +39,7 @@ export async function runAgentService(options: AgentServiceOptions): Promise<num
     if (!endChildrenWithThis()) logger.warn('service.children-may-outlive-it');
     const { config, warnings } = load();
     const own = createLogger({ stream: log.stream, text: false, level: config.logLevel });
-    for (const message of warnings) own.warn('config.unknown-key', { message });
+    for (const { event, message } of warnings) own.warn(event, { message });
     return await startWork(config, version, own, clock);
   };
   return await runAsService({ manager, logger, clock, start });

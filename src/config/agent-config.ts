@@ -1,14 +1,14 @@
 /** The agent's settings: flags, then the real environment, then agent.env, then defaults. */
-import { realpathSync, statSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isSea } from 'node:sea';
 import { z } from 'zod';
-import { editDistance } from '../lib/did-you-mean.ts';
 import { type EnvFile, findEnvFile, placeOf, readEnvFile } from '../lib/env-file.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { isLogLevel, type LogLevel } from '../lib/logger.ts';
 import { Name, Role } from '../protocol/names.ts';
 import { AERENDER_KEYS, type AerenderSettings, aerenderSettings } from './aerender-settings.ts';
+import { type AgentConfigWarning, unknownKeys, warningsOf } from './agent-env-warnings.ts';
 import { gigabytes, list, origin, wholeNumber } from './env-values.ts';
 import { flatrenderHome, homePaths } from './home.ts';
 import { machinePaths, thisPlatform } from './machine-paths.ts';
@@ -152,7 +152,7 @@ export interface LoadedAgentConfig {
   /** The file that was read, or null. */
   readonly file: string | null;
   /** What deserves a warning: keys of the file that nobody reads, with the likely meant one; a file that others may read. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly AgentConfigWarning[];
 }
 
 /**
@@ -200,7 +200,7 @@ export function loadAgentConfig(options: {
     logLevel: read('LOG_LEVEL') as LogLevel,
     tracingEndpoint: read('OTEL_EXPORTER_OTLP_ENDPOINT') || null,
   };
-  return { config, file: path, warnings: file ? [...unknownKeys(file), ...openToOthers(file)] : [] };
+  return { config, file: path, warnings: file ? warningsOf(file, Object.keys(AGENT_KEYS)) : [] };
 }
 
 /** Where an agent on this machine tells how it is; null: nowhere (`off`), or nowhere that can be known (port 0). */
@@ -247,7 +247,7 @@ function readKey(
     const looked = file ? file.path : `the environment, and no agent.env in ${directories.join(' or ')}`;
     throw new FlatrenderError('CONFIG_MISSING', `${key} is not set (${description}); looked in ${looked}`, {
       hint:
-        (file && unknownKeys(file).find((each) => each.endsWith('?'))) ??
+        (file && unknownKeys(file, Object.keys(AGENT_KEYS)).find((each) => each.endsWith(`${key}?`))) ??
         `set ${key}, or name the file: --agent-env agent.env`,
     });
   }
@@ -264,29 +264,6 @@ function readKey(
   throw new FlatrenderError('CONFIG_INVALID', `${place}:${shown} is not valid: ${why}`, {
     hint: `${key}: ${description}`,
   });
-}
-
-/** Keys that look like settings but are none: a misspelt one would otherwise be ignored in silence. */
-function unknownKeys(file: EnvFile): string[] {
-  const known = Object.keys(AGENT_KEYS);
-  return Object.keys(file.values)
-    .filter((key) => !known.includes(key))
-    .flatMap((key) => {
-      const meant = known.find((candidate) => editDistance(candidate, key.toUpperCase()) <= 2);
-      if (meant !== undefined) return [`${placeOf(key, file, {})} is not a setting; did you mean ${meant}?`];
-      // Other programs may share the file, and none has these.
-      return key.startsWith('AE_') ? [`${placeOf(key, file, {})} is not a setting`] : [];
-    });
-}
-
-/** A secret that every account of the machine can read is none. Windows has no mode bits; there ACLs protect the file. */
-function openToOthers(file: EnvFile): string[] {
-  if (process.platform === 'win32') return [];
-  const { mode, uid } = statSync(file.path);
-  // Root's file with a group is the one of a service, whose user is in it.
-  const [allowed, safe] = uid === 0 ? [0o640, '640'] : [0o700, '600'];
-  if ((mode & 0o777 & ~allowed) === 0 || !file.values.NODE_HMAC_SECRET) return [];
-  return [`others on this machine may read ${file.path} and the secret in it: chmod ${safe} ${file.path}`];
 }
 
 /** The directory of the single executable, or of the script that runs. */

@@ -85,7 +85,8 @@ export function nodeFacts(
   return {
     config,
     envFile: file,
-    warnings: () => (file === null ? [] : loadAgentConfig({ envFile: file }).warnings),
+    warnings: () =>
+      file === null ? [] : loadAgentConfig({ envFile: file }).warnings.map(({ message }) => message),
     api: createAgentApi(http),
     close: () => http.close(),
     signal,

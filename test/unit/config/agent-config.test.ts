@@ -215,11 +215,15 @@ test('a missing key says where it was looked for and what a misspelt one was mea
 test('misspelt keys are warned of, foreign ones are left alone', (t) => {
   const { warnings } = load(
     t,
-    `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\nNODE_TAG=gpu\nHTTP_PROXY=x\nAE_FRAME_TIMEOUT=9\n`,
+    `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\nNODE_TAG=gpu\nHTTP_PROXY=x\nAE_FRAMES=9\nMAX_CONKURURRENT_JOBS=1\nSOMETHING_ELSE=1\n`,
   );
-  assert.equal(warnings.length, 2);
-  assert.match(warnings[1] ?? '', /NODE_TAG .*did you mean NODE_TAGS/);
-  assert.match(warnings[0] ?? '', /^AE_FRAME_TIMEOUT .* is not a setting$/);
+  assert.ok(warnings.every(({ event }) => event === 'config.unknown-key'));
+  const about = (key: string) => warnings.find(({ message }) => message.startsWith(key))?.message ?? '';
+  assert.equal(warnings.length, 4);
+  assert.match(about('NODE_TAG'), /did you mean NODE_TAGS\?$/);
+  assert.match(about('AE_FRAMES'), /^AE_FRAMES .* is not a setting/);
+  assert.match(about('MAX_CONK'), /line 6 is not a setting; did you mean MAX_CONCURRENT_JOBS\?$/);
+  assert.match(about('SOMETHING_ELSE'), / is not a setting$/);
 });
 
 test('the scratch space is a directory of its own below TEMP_DIR, because it is emptied at start', (t) => {
@@ -237,5 +241,9 @@ test('a file with the secret that others may read is warned of', {
   const { envFile, home } = load(t, `NODE_ID=studio-1\nNODE_HMAC_SECRET=${SECRET}\n`);
   chmodSync(envFile, 0o644);
   const { warnings } = loadAgentConfig({ envFile, env: { FLATRENDER_HOME: home } });
-  assert.match(warnings.join(), /others on this machine may read .*agent\.env/);
+  assert.deepEqual(
+    warnings.map(({ event }) => event),
+    ['config.readable-by-others'],
+  );
+  assert.match(warnings[0]?.message ?? '', /others on this machine may read .*agent\.env/);
 });
