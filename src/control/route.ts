@@ -206,7 +206,8 @@ export function validator(schema: z.ZodType, part = 'body') {
 export function invalidRequest(issues: readonly z.core.$ZodIssue[], part: string): FlatrenderError {
   const problems = issues.slice(0, 10).map((issue) => {
     // Names come from the request: it must not be answered with itself.
-    const message = cut(issue.message.replace(/^Invalid input: /, ''));
+    const said = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
+    const message = cut(said.message.replace(/^Invalid input: /, ''));
     return { path: cut(issue.path.map(String).join('.')), message };
   });
   const text = problems.map(({ path, message }) =>

@@ -8,7 +8,7 @@ const HookTarget = z
   .string()
   .regex(
     /^(template|version|name|priority|node|runAt|outputs|callback|idempotencyKey|inputs\.[A-Za-z][A-Za-z0-9_]{0,62})$/,
-    'template, version, name, priority, node, runAt, outputs, callback, idempotencyKey or inputs.NAME',
+    'a target is template, version, name, priority, node, runAt, outputs, callback, idempotencyKey or inputs.NAME',
   );
 
 /** A field of the call; dots lead into objects (`body.song.file`). */

@@ -247,6 +247,18 @@ test('a hook is tried without submitting anything, and mistakes in it are named 
   assert.match(typo.message, /has no input "adio"/);
   assert.match(typo.hint, /did you mean "audio"\?/);
   assert.equal((await refusal({ name: 'x', map: { a: 'webhook' } })).code, 'REQUEST_INVALID');
+  const fixed = async (set: Record<string, unknown>, more = {}) => refusal({ name: 'x', set, ...more });
+  assert.match((await fixed({ priority: '999' })).message, /^priority: .*100/);
+  assert.match(
+    (await fixed({ bogus: '1' })).message,
+    /^set\.bogus: a target is template, version, .*inputs\.NAME$/,
+  );
+  assert.equal((await fixed({ runAt: 'tomorrow' })).code, 'REQUEST_INVALID');
+  const ofFlame = { template: 'ethereal-flame' };
+  assert.match((await fixed({ outputs: 'mian' }, ofFlame)).hint, /did you mean "main"/);
+  assert.equal((await fixed({ 'inputs.beats': 'many' }, ofFlame)).code, 'INPUT_INVALID');
+  assert.equal((await fixed({ template: 'nothing' })).code, 'TEMPLATE_NOT_FOUND');
+  await hook(farm, { name: 'y', ...ofFlame, set: { 'inputs.beats': '7', priority: '80', outputs: 'main' } });
   assert.equal((await farm.call('POST', '/v1/hooks/none/test', {})).body.error.code, 'HOOK_NOT_FOUND');
   assert.equal((await farm.call('DELETE', '/v1/hooks/none')).body.error.code, 'HOOK_NOT_FOUND');
 });

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { isFileInput } from '../../bundle/inputs.ts';
+import { checkInputs, isFileInput } from '../../bundle/inputs.ts';
 import type { Manifest } from '../../bundle/manifest.ts';
+import { resolveOutput } from '../../bundle/resolve-output.ts';
 import { FlatrenderError } from '../../lib/errors.ts';
 import { objectKeys } from '../../objects/object-store.ts';
 import {
@@ -39,9 +40,7 @@ export function hookRoutes(routes: Routes, control: Control): void {
     body: HookRequest,
     answers: { 200: HookCreated, 201: HookCreated },
     async handle({ body, request, reply, token: by }) {
-      if (body.template !== undefined) {
-        checkHookInputs(body, (await control.templates.require(body.template, body.version)).manifest);
-      }
+      await checkFixed(control, body);
       const { hook, token, isNew } = await saveHook(store, body, clock.now());
       logger.info(isNew ? 'hook.created' : 'hook.changed', { hook: hook.name, by: by.name });
       reply.code(isNew ? 201 : 200);
@@ -125,19 +124,46 @@ async function jobOf(
   for (const [input, value] of Object.entries(mapped.inputs)) {
     inputs[input] = await inputOf(control, manifest, input, value, left.signal);
   }
-  const { callback, outputs, priority, idempotencyKey: _, ...fields } = Object.fromEntries(mapped.fields);
+  const job = requestOf({ ...Object.fromEntries(mapped.fields), template: name, version, inputs }, 'call');
+  return { job, ignored: mapped.ignored, mapped };
+}
+
+/** A job from its fields by the names that hooks have for them. REQUEST_INVALID. */
+function requestOf(fields: Readonly<Record<string, unknown>>, part: string): JobRequest {
+  const { version, callback, outputs, priority, idempotencyKey: _, ...rest } = fields;
   const parsed = JobRequest.safeParse({
-    ...fields,
-    template: name,
+    ...rest,
     ...(version === undefined ? {} : { version }),
     ...(callback === undefined ? {} : { webhook: callback }),
     ...(outputs === undefined ? {} : { outputs: namesOf(outputs) }),
     // Forms and spreadsheets send numbers as text.
     ...(priority === undefined ? {} : { priority: numberOf(priority) }),
-    inputs,
   });
-  if (!parsed.success) throw invalidRequest(parsed.error.issues, 'call');
-  return { job: parsed.data, ignored: mapped.ignored, mapped };
+  if (!parsed.success) throw invalidRequest(parsed.error.issues, part);
+  return parsed.data;
+}
+
+/** What a hook sets is checked when it is made: nobody who calls it could do anything about it. */
+async function checkFixed(control: Control, hook: HookRequest): Promise<void> {
+  const values = Object.entries(hook.set).filter(([, value]) => value !== '');
+  const fields = Object.fromEntries(values.filter(([target]) => !target.startsWith('inputs.')));
+  const template = hook.template ?? fields.template;
+  const version = hook.version ?? fields.version;
+  // Which template it will be may be left to the call.
+  const { webhook, outputs } = requestOf({ ...fields, template: template ?? 'any', version }, 'fixed values');
+  if (webhook !== undefined) control.checkWebhook(webhook);
+  if (template === undefined) return;
+  const { manifest } = await control.templates.require(String(template), version?.toString());
+  checkHookInputs(hook, manifest);
+  for (const name of outputs ?? []) resolveOutput(manifest, name);
+  // Files are looked for at the call.
+  const set = new Map(values);
+  const kept = Object.entries(manifest.inputs).filter(
+    ([input, definition]) => set.has(`inputs.${input}`) && !isFileInput(definition),
+  );
+  const inputs: Record<string, unknown> = {};
+  for (const [input] of kept) inputs[input] = plainInput(manifest, input, set.get(`inputs.${input}`));
+  checkInputs({ ...manifest, inputs: Object.fromEntries(kept) }, inputs);
 }
 
 /** A value as the template's input takes it: what is text in the call may be a number, a switch, or name a file. */
@@ -155,9 +181,14 @@ async function inputOf(
     if (/^[0-9a-f]{64}$/.test(value)) return uploaded(control, input, value);
     return control.hookFiles.take(value, input, signal);
   }
-  if (definition.type === 'number') return numberOf(value);
-  if (definition.type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
-  if (definition.type === 'text' && typeof value === 'number') return String(value);
+  return plainInput(manifest, input, value);
+}
+
+function plainInput(manifest: Manifest, input: string, value: unknown): unknown {
+  const definition = manifest.inputs[input];
+  if (definition?.type === 'number') return numberOf(value);
+  if (definition?.type === 'boolean' && (value === 'true' || value === 'false')) return value === 'true';
+  if (definition?.type === 'text' && typeof value === 'number') return String(value);
   return value;
 }
 
