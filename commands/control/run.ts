@@ -33,10 +33,11 @@ export default class ControlRun extends BaseCommand {
 
   async run(): Promise<{ url: string; pid: number; daemon: boolean }> {
     const { flags } = await this.parse(ControlRun);
-    const [{ loadControlConfig }, { controlHome }, processes] = await Promise.all([
+    const [{ loadControlConfig }, { controlHome, loadFarmSecret }, processes, farm] = await Promise.all([
       import('../../src/config/control-config.ts'),
       import('../../src/config/home.ts'),
       import('../../src/control/process.ts'),
+      import('../../src/control/require-farm.ts'),
     ]);
     const directory = controlHome();
     const config = loadControlConfig({
@@ -44,6 +45,9 @@ export default class ControlRun extends BaseCommand {
       flags: { 'gateway.host': flags.host, 'gateway.port': flags.port },
     });
     await this.refuseSecond(directory);
+    // Before anything is opened: opening makes what is not there.
+    loadFarmSecret(directory);
+    await farm.requireDatabase(directory, config);
     if (flags.daemon) {
       const args = this.argv.filter((arg) => arg !== '--daemon' && arg !== '-d' && arg !== '--json');
       const { pid, url, logFile } = await processes.startDaemon(directory, args, this.signal);
@@ -51,15 +55,22 @@ export default class ControlRun extends BaseCommand {
       this.note(`log: ${logFile}; stop it with "flatrender control stop"`);
       return { url, pid, daemon: true };
     }
-    const [{ startControl }, { createLogger }, { onShutdownSignals }, { limitLogFile }, ...others] =
-      await Promise.all([
-        import('../../src/control/control.ts'),
-        import('../../src/lib/logger.ts'),
-        import('../../src/lib/abort.ts'),
-        import('../../src/lib/log-file.ts'),
-        import('../../src/lib/clock.ts'),
-        import('../../src/service/notify.ts'),
-      ]);
+    const [
+      { startControl },
+      { waitForStore },
+      { createLogger },
+      { onShutdownSignals },
+      { limitLogFile },
+      ...others
+    ] = await Promise.all([
+      import('../../src/control/control.ts'),
+      import('../../src/control/open-store.ts'),
+      import('../../src/lib/logger.ts'),
+      import('../../src/lib/abort.ts'),
+      import('../../src/lib/log-file.ts'),
+      import('../../src/lib/clock.ts'),
+      import('../../src/service/notify.ts'),
+    ]);
     const [{ systemClock }, { systemdNotifier }] = others;
     const logger = createLogger({ level: flags['log-level'] });
     using _log = limitLogFile({ clock: systemClock, logger });
@@ -74,7 +85,13 @@ export default class ControlRun extends BaseCommand {
       },
       abort: () => process.exit(130),
     });
-    const running = await startControl({ directory, config, logger, signal: starting.signal });
+    const options = { directory, config, logger, signal: starting.signal };
+    const store = await waitForStore({ ...options, clock: systemClock });
+    await farm.requireFarm(store, config).catch(async (error: unknown) => {
+      await store.close();
+      throw error;
+    });
+    const running = await startControl({ ...options, store });
     const withdraw = processes.announceProcess(directory, running.url);
     this.note(`control plane runs at ${running.url}`);
     await manager.ready(`serves ${running.url}`);

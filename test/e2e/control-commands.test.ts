@@ -112,6 +112,28 @@ test('control run without init says what to do', () =>
     assert.match(result.stderr, /no farm secret[\s\S]*flatrender control init/);
   }));
 
+test('control run makes no new farm where a mistyped store leads', () =>
+  withHome(async (home) => {
+    await runCli(['control', 'init', '--yes', '--port', '0'], { home });
+    const { directory } = homePaths(join(home, '.flatrender'));
+    const run = (store: string, ...more: string[]) =>
+      runCli(['control', 'run', ...more], { home, env: { FLATRENDER_STORE: store } });
+    for (const more of [[], ['--daemon']]) {
+      const typo = await run('sqlite:nosuchdir/other.db', ...more);
+      assert.equal(typo.exitCode, 2, typo.stderr);
+      assert.match(typo.stderr, /^error: there is no farm in \S+nosuchdir[\\/]other\.db: no such file/m);
+      assert.match(typo.stderr, /^hint: correct FLATRENDER_STORE; .*flatrender control init/m);
+    }
+    assert.equal(existsSync(join(directory, 'nosuchdir')), false);
+    // As an older version left it behind.
+    writeFileSync(join(directory, 'empty.db'), '');
+    const empty = await run('sqlite:empty.db');
+    assert.equal(empty.exitCode, 2, empty.stderr);
+    assert.match(empty.stderr, /^error: there is no farm in sqlite:empty\.db: it has no token/m);
+    await using running = await startCli(['control', 'run', '--port', '0'], { home });
+    await running.waitFor(/control plane runs at/);
+  }));
+
 test('control run serves until it is told to stop, and a second one is refused', () =>
   withHome(async (home) => {
     await runCli(['control', 'init', '--yes'], { home });

@@ -46,6 +46,19 @@ suite('a control plane on PostgreSQL', { skip: noPostgres, concurrency: 1 }, () 
     assert.match(readFileSync(config, 'utf8'), /# Where jobs, nodes[\s\S]*store: postgres:\/\/farmer:/);
   });
 
+  test('control run makes nothing in an empty database', async () => {
+    const { url, name } = await cluster.createDatabase();
+    const run = await runCli(['control', 'run'], { home, env: { FLATRENDER_STORE: url } });
+    assert.equal(run.exitCode, 2, run.stderr);
+    assert.match(
+      run.stderr,
+      /^error: there is no farm in postgres:\/\/127\.0\.0\.1:\d+\/farm_\d+\nhint: correct FLAT/m,
+    );
+    assert.ok(!run.stderr.includes(cluster.password));
+    const tables = await cluster.query("select 1 from pg_tables where schemaname = 'public'", name);
+    assert.equal(tables.length, 0);
+  });
+
   test('control run goes on by itself when the database is away for a while; doctor and the log name it', async () => {
     await using control = await startCli(['control', 'run'], { home });
     await control.waitFor(/control\.started/);

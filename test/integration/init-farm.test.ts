@@ -7,11 +7,13 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { loadControlConfig } from '../../src/config/control-config.ts';
 import { homePaths } from '../../src/config/home.ts';
+import { backupFarm, restoreFarm } from '../../src/control/copy-farm.ts';
 import { AGREED_SECRET } from '../../src/control/farm-identity.ts';
 import { type InitOptions, type InitResult, initFarm } from '../../src/control/init-farm.ts';
 import { openStore } from '../../src/control/open-store.ts';
+import { requireFarm } from '../../src/control/require-farm.ts';
 import type { Store } from '../../src/store/store.ts';
-import { nodes } from '../conformance/store-samples.ts';
+import { newJob, nodes } from '../conformance/store-samples.ts';
 import { failureOf } from '../helpers/failure-of.ts';
 import { noPostgres, startPostgres } from '../helpers/postgres.ts';
 
@@ -69,4 +71,30 @@ test('nor in a database on whose secret control planes agreed', { skip: noPostgr
   assert.equal(secretOf(await init(directory, { settings, force: true }))?.result, 'created');
   const kept = await inStore(directory, url, (store) => store.getSetting(AGREED_SECRET));
   assert.equal(kept, null, 'the next control plane says which one it is');
+});
+
+test('what init, restore, migrate or an earlier version has left in a database is a farm; nothing else is', async (t) => {
+  const directory = await emptyHome(t);
+  const config = loadControlConfig({ directory, env: {} });
+  const check = async (store: string) =>
+    await inStore(directory, store, (opened) => requireFarm(opened, { ...config, store }));
+  const refused = await failureOf(check('sqlite:empty.db'));
+  assert.equal(refused.code, 'CONFIG_MISSING');
+  assert.match(refused.hint ?? '', /^correct store in flatrender\.yaml; .*control init/);
+  // Not of a farm: somebody knocked at one that was there by mistake.
+  const entry = { at: 1, actor: 'unknown', subject: null, outcome: '401', from: null, details: {} };
+  await inStore(directory, 'sqlite:empty.db', (store) => store.appendAudit({ ...entry, action: 'submit' }));
+  await failureOf(check('sqlite:empty.db'));
+
+  await inStore(directory, 'sqlite:old.db', (store) => nodes(store, 'a'));
+  await check('sqlite:old.db');
+  await inStore(directory, 'sqlite:jobs.db', (store) => store.submit([newJob()]));
+  await check('sqlite:jobs.db');
+  const signal = new AbortController().signal;
+  const path = join(directory, 'farm.backup');
+  await backupFarm({ directory, config: { ...config, store: 'sqlite:empty.db' }, signal, path });
+  await restoreFarm({ directory, config: { ...config, store: 'sqlite:restored.db' }, signal, path });
+  await check('sqlite:restored.db');
+  await init(directory);
+  await check(config.store);
 });
