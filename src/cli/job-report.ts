@@ -38,11 +38,16 @@ export function jobTable(jobs: readonly JobView[], now: number): string {
     { title: 'done', value: (job) => `${Math.floor(job.progress * 100)} %`, align: 'right' },
     { title: 'prio', value: (job) => job.priority, align: 'right' },
     { title: 'template', value: (job) => `${job.template}@${job.version}` },
-    { title: 'node', value: (job) => job.node },
+    { title: 'node', value: nodesOf },
     { title: 'created', value: (job) => formatRelative(job.createdAt, now) },
     { title: 'name', value: (job) => job.name },
   ];
   return table(jobs, columns);
+}
+
+/** Who renders it or has rendered it, else who was asked for. */
+function nodesOf({ node, nodes = [] }: JobView): string | null {
+  return nodes.length > 0 ? nodes.join(', ') : node;
 }
 
 /** `job show`; `hasFullLog`: an attempt left a complete log. */

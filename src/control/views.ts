@@ -37,12 +37,19 @@ export function jobView(job: JobRecord, tasks: readonly TaskRecord[], leases: Le
     priority: job.priority,
     progress: progressOf(job, tasks, leases),
     node: job.node,
+    nodes: nodesOf(tasks),
     createdAt: instant(job.createdAt),
     runAt: instantOrNull(job.runAt),
     startedAt: instantOrNull(job.startedAt),
     endedAt: instantOrNull(job.endedAt),
     error: job.error,
   };
+}
+
+/** Whoever had a task that waits again is not rendering it. */
+function nodesOf(tasks: readonly TaskRecord[]): string[] {
+  const taken = tasks.filter(({ state }) => state !== 'queued' && state !== 'blocked');
+  return [...new Set(taken.map(({ nodeId }) => nodeId))].filter((id) => id !== null);
 }
 
 /** A job with everything. */

@@ -187,6 +187,7 @@ export const JobView = z.object({
   priority: z.int(),
   progress: z.number().min(0).max(1),
   node: z.string().nullable().describe('the node it was sent to by name'),
+  nodes: z.array(z.string()).optional().describe('the nodes that render or rendered its tasks'),
   createdAt: Instant,
   runAt: Instant.nullable(),
   startedAt: Instant.nullable(),

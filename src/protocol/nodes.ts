@@ -83,10 +83,16 @@ export const NodeList = z.object({ nodes: z.array(NodeView) });
 export const NodeRemoved = z.object({ removed: z.string(), tunnel: ErrorAnswer.shape.error });
 export type NodeRemoved = z.infer<typeof NodeRemoved>;
 
+/** What was typed is shown again: it may have come out of a script. */
+const NewName = z.string().refine((text) => Name.safeParse(text).success, {
+  error: ({ input }) =>
+    `${JSON.stringify(String(input).slice(0, 80))} is no name of a node: ${Name.safeParse(input).error?.issues[0]?.message}`,
+});
+
 /** `POST /v1/nodes`. The same name again: 409, unless `rotate`. */
 export const NodeRequest = z
   .object({
-    id: Name,
+    id: NewName,
     name: Label.min(1).max(200).optional().describe('display name; default: the id'),
     rotate: z.boolean().default(false).describe('for a known node: issue its next secret'),
   })

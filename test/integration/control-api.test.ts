@@ -174,3 +174,23 @@ test('jobs are listed newest first, by state and page', async () => {
   assert.equal(retried.body.state, 'queued');
   assert.equal((await farm.call('POST', `/v1/jobs/${ids[1]}/retry`, {})).body.error.code, 'JOB_STATE');
 });
+
+test('the list says which node renders or rendered a job, and not which had it before', async () => {
+  await using farm = await startTestControl();
+  await farm.addTemplate();
+  const node = await farm.addNode('studio-1');
+  const nodes = async () => (await farm.call('GET', '/v1/jobs')).body.jobs[0].nodes;
+  await farm.submit();
+  assert.deepEqual(await nodes(), []);
+  const { task } = (await farm.asNode(node, '/v1/agent/claim', claimBody())).body;
+  assert.deepEqual(await nodes(), ['studio-1']);
+  assert.equal((await finish(farm, node, task)).status, 200);
+  assert.deepEqual(await nodes(), ['studio-1']);
+});
+
+test('a node with a name that is none is refused with what was typed', async () => {
+  await using farm = await startTestControl();
+  const { status, body } = await farm.call('POST', '/v1/nodes', { id: 'bad name!' });
+  assert.equal(status, 400);
+  assert.match(body.error.message, /^id: "bad name!" is no name of a node: lower-case letters, digits/);
+});
