@@ -32,7 +32,10 @@ suite('a control plane on PostgreSQL', { skip: noPostgres, concurrency: 1 }, () 
       /^error: the database 127\.0\.0\.1:\d+\/farm_1 refuses the password of farmer\nhint: /,
     );
     const missing = await init(cluster.url('nowhere'));
-    assert.match(missing.stderr, /hint: create it there: createdb --owner farmer nowhere/);
+    assert.match(
+      missing.stderr,
+      /hint: create it there: createdb --owner farmer --template template0 --encoding UTF8 nowhere/,
+    );
     assert.equal(existsSync(config), false);
 
     const made = await init(url);

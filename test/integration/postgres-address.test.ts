@@ -113,7 +113,7 @@ suite('PostgreSQL servers', { skip: noPostgres, concurrency: 1 }, () => {
         'missing database',
         cluster.url('nowhere'),
         'CONFIG_INVALID',
-        /no database nowhere .*createdb --owner farmer nowhere/,
+        /no database nowhere .*createdb --owner farmer --template template0 --encoding UTF8 nowhere/,
       ],
       [
         'missing rights',

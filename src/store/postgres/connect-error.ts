@@ -45,7 +45,7 @@ export function connectFailure(error: unknown, address: DatabaseAddress, at: str
   if (code === '3D000') {
     return wrong(
       `there is no database ${database} on ${at}`,
-      `create it there: createdb --owner ${user} ${database}`,
+      `create it there: createdb --owner ${user} --template template0 --encoding UTF8 ${database}`,
     );
   }
   if (code === '42501') {
