@@ -123,7 +123,8 @@ async function checkNewSecret(config: ControlConfig, options: InitOptions): Prom
     const place = storePlace(config.store);
     if (!force) {
       const file = homePaths(directory).farmSecret;
-      const whose = nodes === 0 ? 'has a farm with another secret' : `has ${nodes} nodes`;
+      const whose =
+        nodes === 0 ? 'has a farm with another secret' : nodes === 1 ? 'has a node' : `has ${nodes} nodes`;
       throw new FlatrenderError(
         'CONFIG_INVALID',
         `the database ${place} ${whose}, and there is no ${file}: none of its nodes could sign in with a new one`,
