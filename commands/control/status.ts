@@ -63,8 +63,10 @@ export default class ControlStatus extends BaseCommand {
 
   /** Older control planes say nothing of these. */
   private showParts({ objects, replica, replicas = [] }: HealthAnswer): void {
-    if (objects?.ok === false) this.print(`objects cannot be reached: ${objects.message}`);
-    if (!replica) return;
+    if (objects?.message != null)
+      this.print(objects.ok ? objects.message : `objects cannot be reached: ${objects.message}`);
+    // One that has just begun is not in the list yet.
+    if (!replica || replicas.length === 0) return;
     this.print(`${plural(replicas.length, 'control plane')} on this database:`);
     for (const { id, hostname, version, startedAt, isLeader } of replicas) {
       const marks = [...(id === replica.id ? ['this one'] : []), ...(isLeader ? ['leads'] : [])];

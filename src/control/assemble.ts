@@ -21,7 +21,7 @@ import { Leases } from './leases.ts';
 import { Metrics } from './metrics.ts';
 import { NodeAuth } from './node-auth.ts';
 import { NodeSync } from './node-sync.ts';
-import { ObjectsWatch } from './objects-watch.ts';
+import { type ObjectsStart, ObjectsWatch } from './objects-watch.ts';
 import { observeObjects, observeStore } from './observed.ts';
 import type { FarmObjects } from './open-objects.ts';
 import { outsideParts } from './outside.ts';
@@ -41,6 +41,8 @@ export interface ControlParts {
   readonly farmSecret: Buffer;
   readonly store: Store & Partial<DumpSource>;
   readonly objects: FarmObjects;
+  /** How they were found at the start; default: well. */
+  readonly objectsStart?: ObjectsStart | undefined;
   readonly mesh: () => Promise<Mesh | null>;
   /** Directory of the files that hooks may name; default: none. */
   readonly hookFiles?: string | null | undefined;
@@ -59,7 +61,8 @@ export function assemble(parts: ControlParts): Control {
   const { config, logger, clock, farmSecret, mesh } = parts;
   const metrics = new Metrics();
   const store = observeStore(parts.store, metrics);
-  const objects = observeObjects(parts.objects, metrics);
+  const objects = observeObjects(parts.objects, metrics, (error) => objectsWatch.failed(error));
+  const objectsWatch = new ObjectsWatch({ objects, clock, logger, start: parts.objectsStart });
   const { maxFailures, maxLosses, blockAfter, quarantineAfter } = config.retries;
   const policy: RetryPolicy = { maxFailures, maxLosses, blockAfter, quarantineAfter };
   const registry: Registry = new Registry({
@@ -133,7 +136,7 @@ export function assemble(parts: ControlParts): Control {
     enrolment,
     replicas,
     rateLimits: new RateLimits({ limits: config.limits, clock, metrics }),
-    objectsWatch: new ObjectsWatch({ objects, clock, logger }),
+    objectsWatch,
     nodeSync: new NodeSync({ store, registry, enrolment, clock, onRemoved }),
     metrics,
     ...outsideParts({ ...parts, store, objects, leases, metrics }),

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { type ControlConfig, resolveInHome } from '../config/control-config.ts';
 import { homePaths, loadFarmSecret } from '../config/home.ts';
+import { unknownVariables } from '../config/unknown-variables.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -15,9 +16,9 @@ import type { Store } from '../store/store.ts';
 import { assemble } from './assemble.ts';
 import { startBackground } from './background.ts';
 import type { Control } from './context.ts';
-import { requireSameFarm } from './farm-identity.ts';
+import { compareObjects, requireSameSecret } from './farm-identity.ts';
 import { meshFinder } from './open-mesh.ts';
-import { openObjects } from './open-objects.ts';
+import { objectsPlace, openObjects, proveObjects } from './open-objects.ts';
 import { waitForStore } from './open-store.ts';
 import { createServer } from './server.ts';
 import { startTicks } from './ticks.ts';
@@ -61,19 +62,18 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const { gateway } = config;
   const objects = await openObjects({ directory, config, secret: farmSecret.toString('hex'), clock, logger });
   undo.defer(() => objects.close());
-  if (store.shared) {
-    const { type, path } = config.objects;
-    const place = type === 'fs' ? resolveInHome(directory, path) : `the bucket of objects.type ${type}`;
-    const secretFile = homePaths(directory).farmSecret;
-    await requireSameFarm({ shared: store.shared, objects, place, farmSecret, secretFile, logger });
-  }
+  if (store.shared) await requireSameSecret(store.shared, farmSecret, homePaths(directory).farmSecret);
+  const place = objectsPlace(directory, config);
+  const compare = () => compareObjects({ store, objects, place, logger });
+  const trouble = await proveObjects({ config, objects, clock, logger, signal: options.signal });
+  const objectsStart = { trouble, compare, lack: trouble === null ? await compare() : null };
   const given = options.mesh;
   const mesh = given === undefined ? meshFinder(config, logger) : () => Promise.resolve(given);
   const tracing = await openTracing(config, logger);
   undo.defer(() => tracing.close());
   const { files } = config.hooks;
   const hookFiles = files === null ? null : resolveInHome(directory, files);
-  const parts = { config, logger, clock, farmSecret, store, objects, mesh, tracing, hookFiles };
+  const parts = { config, logger, clock, farmSecret, store, objects, objectsStart, mesh, tracing, hookFiles };
   const control = assemble(parts);
   undo.defer(() => {
     control.dispatcher.close();
@@ -101,6 +101,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const running = undo.move();
 
   const url = localUrl(config, (app.server.address() as AddressInfo).port);
+  for (const message of unknownVariables(process.env)) logger.warn('config.unknown-variable', { message });
   logger.info('control.started', { url, farm: config.farm.name, version: control.version, directory });
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {

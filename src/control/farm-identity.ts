@@ -2,18 +2,16 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { FlatrenderError } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { ObjectStore } from '../objects/object-store.ts';
+import { type ObjectStore, objectKeys } from '../objects/object-store.ts';
 import { AGREED } from '../store/dump.ts';
 import type { SharedStore } from '../store/shared.ts';
+import type { Store } from '../store/store.ts';
 
-interface Belonging {
-  readonly shared: SharedStore;
+interface FarmObjectsOptions {
+  readonly store: Store;
   readonly objects: ObjectStore;
   /** Where the objects are, for people. */
   readonly place: string;
-  readonly farmSecret: Uint8Array;
-  /** Path of farm.secret, for people. */
-  readonly secretFile: string;
   readonly logger: Logger;
 }
 
@@ -21,18 +19,26 @@ const SECRET = 'farm-secret';
 /** The setting that says which secret the farm has, in a database that several control planes may share. */
 export const AGREED_SECRET: string = AGREED + SECRET;
 
-const markOf = (id: string): string => `farm/${id}`;
-
-/**
- * Refuses to start with another farm.secret than the farm's (its nodes would be turned away here and only here), and with a
- * directory or bucket that the others do not have (files would be there and not there). CONFIG_INVALID.
- */
-export async function requireSameFarm(options: Belonging): Promise<void> {
-  await requireSameSecret(options);
-  await requireSameObjects(options);
+/** CONFIG_INVALID when these are not the objects of this farm. Answers with what of them is missing; null: nothing that shows. */
+export async function compareObjects(options: FarmObjectsOptions): Promise<string | null> {
+  const { store, objects, place } = options;
+  if (store.shared) await requireSameObjects(store.shared, options);
+  const templates = await store.listTemplates();
+  if (templates.length === 0) return null;
+  // One question tells an empty directory or bucket from the farm's own.
+  const { name, version, sha256 } = templates.reduce((a, b) => (b.pushedAt > a.pushedAt ? b : a));
+  if ((await objects.head(objectKeys.bundle(sha256))) !== null) return null;
+  return `the bundle of the newest template, ${name}@${version}, is not in ${place}: correct objects in flatrender.yaml when the files of this farm are elsewhere, else push its templates again`;
 }
 
-async function requireSameSecret({ shared, farmSecret, secretFile }: Belonging): Promise<void> {
+const markOf = (id: string): string => `farm/${id}`;
+
+/** Refuses another farm.secret than the farm's: its nodes would be turned away here and only here. CONFIG_INVALID. */
+export async function requireSameSecret(
+  shared: SharedStore,
+  farmSecret: Uint8Array,
+  secretFile: string,
+): Promise<void> {
   // Of 32 random bytes; nobody gets them back from this.
   const own = createHash('sha256').update('flatrender farm.secret\n').update(farmSecret).digest('hex');
   if ((await shared.agree(SECRET, own)) === own) return;
@@ -41,8 +47,12 @@ async function requireSameSecret({ shared, farmSecret, secretFile }: Belonging):
   });
 }
 
-/** Each control plane leaves a mark of its own; the farm's is the first one's, and all must see it. */
-async function requireSameObjects({ shared, objects, place, logger }: Belonging): Promise<void> {
+/**
+ * Refuses a directory or bucket that the others do not have: files would be there and not there. Each control plane leaves a
+ * mark of its own; the farm's is the first one's, and all must see it. CONFIG_INVALID.
+ */
+async function requireSameObjects(shared: SharedStore, options: FarmObjectsOptions): Promise<void> {
+  const { objects, place, logger } = options;
   const own = randomBytes(8).toString('hex');
   await objects.put(markOf(own), Buffer.from('a control plane was here\n'));
   const kept = await shared.agree('objects', own);

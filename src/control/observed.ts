@@ -21,6 +21,7 @@ const STORE_OPERATIONS = [
   'appendLog',
 ] as const satisfies readonly (keyof Store)[];
 
+const UPLOAD_OPERATIONS = ['begin', 'presignPart', 'complete', 'abortBefore'] as const;
 const OBJECT_OPERATIONS = ['put', 'get', 'head', 'remove', 'removeAll', 'presignGet', 'presignPut'] as const;
 
 /** The store, with its time and its failures counted. */
@@ -30,20 +31,31 @@ export function observeStore(store: Store, metrics: Metrics): Store {
   );
 }
 
-/** The object store, with its failures counted. */
-export function observeObjects<T extends ObjectStore>(objects: T, metrics: Metrics): T {
-  return observe(objects, OBJECT_OPERATIONS, (operation, _, error) => {
+/** The object store, with its failures counted and told. */
+export function observeObjects<T extends ObjectStore>(
+  objects: T,
+  metrics: Metrics,
+  onFailure: (error: unknown) => void = () => undefined,
+): T {
+  const onEnd = (operation: string, error: unknown): void => {
     const code = failureCode(error);
-    if (code !== null) metrics.objectFailed(operation, code);
-  });
+    if (code === null) return;
+    metrics.objectFailed(operation, code);
+    onFailure(error);
+  };
+  const { multipart } = objects;
+  const uploads =
+    multipart && observe(multipart, UPLOAD_OPERATIONS, (name, _, error) => onEnd(`upload-${name}`, error));
+  return observe(objects, OBJECT_OPERATIONS, (name, _, error) => onEnd(name, error), { multipart: uploads });
 }
 
 function observe<T extends object>(
   target: T,
   operations: readonly (keyof T & string)[],
   onEnd: (operation: string, seconds: number, error: unknown) => void,
+  parts: Readonly<Record<string, unknown>> = {},
 ): T {
-  const methods = new Map<PropertyKey, unknown>();
+  const methods = new Map<PropertyKey, unknown>(Object.entries(parts));
   for (const operation of operations) {
     const method = (target[operation] as Method).bind(target);
     methods.set(operation, async (...args: never[]) => {

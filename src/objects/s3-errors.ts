@@ -76,6 +76,13 @@ export function wasMissing(error: unknown): boolean {
   return error instanceof FlatrenderError && isNoSuchKey(error.cause);
 }
 
+/** An answer about this request, not about the server. */
+export function wasFinal(error: unknown): boolean {
+  return FINAL.some((code) => wasCode(error, code));
+}
+
+const FINAL = ['InvalidRange', 'NoSuchUpload', 'InvalidPart', 'BucketAlreadyOwnedByYou'];
+
 const FULL = new Set([
   'QuotaExceeded',
   'InsufficientStorage',
@@ -189,6 +196,9 @@ const EXPLAINED: Readonly<Record<string, Explain>> = {
 };
 
 function mistakeOf(code: string, error: unknown, place: S3Place): Omit<Trouble, 'mistake'> | null {
+  // A refusal without a code of S3 and without its request id: a web page of something else.
+  if (code === 'S3Error' && error instanceof Error && Reflect.get(error, 'amzRequestid') == null)
+    return notS3(place, error);
   return EXPLAINED[code]?.(place, error) ?? null;
 }
 

@@ -5,7 +5,7 @@ import { Client } from 'minio';
 import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { retry } from '../lib/retry.ts';
-import { isMistake, type S3Place, s3Error, wasCode, wasMissing } from './s3-errors.ts';
+import { isMistake, type S3Place, s3Error, wasFinal, wasMissing } from './s3-errors.ts';
 import type { S3Parts } from './s3-multipart.ts';
 import { createS3Transport } from './s3-transport.ts';
 
@@ -133,11 +133,4 @@ function partsOf(client: PartsClient, bucket: string): S3Parts {
     unfinished: (prefix, after) =>
       client.listIncompleteUploadsQuery(bucket, prefix, after.key, after.uploadId, ''),
   };
-}
-
-/** An answer about this request, not about the server. */
-function wasFinal(error: unknown): boolean {
-  return ['InvalidRange', 'NoSuchUpload', 'InvalidPart', 'BucketAlreadyOwnedByYou'].some((code) =>
-    wasCode(error, code),
-  );
 }

@@ -51,7 +51,9 @@ export const HealthAnswer = z.object({
   objects: z
     .object({ ok: z.boolean(), message: z.string().nullable() })
     .optional()
-    .describe('whether bundles, input files and outputs can be reached'),
+    .describe(
+      'whether bundles, input files and outputs can be reached; a message although they can: some are missing',
+    ),
   replica: z
     .object({ id: z.string(), isLeader: z.boolean() })
     .nullish()

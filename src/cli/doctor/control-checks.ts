@@ -74,6 +74,13 @@ async function checkGateway({ gateway }: ControlConfig, options: ControlOptions)
       { method: 'GET', path: '/health', timeoutMs: 5000, idempotent: false },
     );
     if (health.farm === undefined) throw new Error('not a control plane');
+    if (health.objects?.message != null) {
+      const { ok, message } = health.objects;
+      return {
+        status: 'warning',
+        message: `farm "${health.farm}" answers at ${url}, but ${ok ? message : `it cannot reach its objects: ${message}`}`,
+      };
+    }
     const other =
       health.version === options.version
         ? ''
@@ -85,6 +92,13 @@ async function checkGateway({ gateway }: ControlConfig, options: ControlOptions)
     };
   } catch (error) {
     if (options.signal.aborted) throw options.signal.reason;
+    if (error instanceof FlatrenderError && error.details?.part === 'database') {
+      return {
+        status: 'failed',
+        message: `the control plane runs at ${url}, but its database fails: ${error.message}`,
+        fix: error.hint ?? 'it goes on by itself when the database is back; its log: flatrender control logs',
+      };
+    }
     if (await isListening(address, port)) {
       const why =
         error instanceof FlatrenderError && error.code !== 'UNREACHABLE' ? `: ${error.message}` : '';

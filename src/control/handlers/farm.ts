@@ -105,16 +105,16 @@ function health(control: Control): HealthAnswer {
     throw new FlatrenderError(code, message, { hint, cause: failure, details: { part: 'database' } });
   }
   const { tasks } = store.stats();
-  const { problem } = objectsWatch;
+  const { problem, lack } = objectsWatch;
   return {
-    status: problem === null ? 'ok' : 'degraded',
+    status: problem === null && lack === null ? 'ok' : 'degraded',
     farm: config.farm.name,
     version,
     serverTime: instant(clock.now()),
     startedAt: instant(startedAt),
     nodes: { online: registry.onlineCount, known: registry.size },
     tasks: { queued: tasks.queued, running: tasks.running },
-    objects: { ok: problem === null, message: problem },
+    objects: { ok: problem === null, message: problem ?? lack },
     replica: replicas.id === null ? null : { id: replicas.id, isLeader: replicas.isLeader },
     replicas: replicas.all.map(({ id, hostname, version: of, startedAt: since, seenAt, isLeader }) => ({
       ...{ id, hostname, version: of, isLeader },
