@@ -2,6 +2,7 @@
 
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
+import type { FlatrenderError } from '../lib/errors.ts';
 import type { AuditList } from '../protocol/audit.ts';
 import type { Invitation, InviteAnswer, InviteRequest } from '../protocol/enrolment.ts';
 import type { HookCreated, HookList, HookRequest, HookTested, HookView } from '../protocol/hooks.ts';
@@ -148,13 +149,16 @@ export function createApi(target: HttpTarget): Api {
       answerNames: ANSWER_NAMES[route],
       ...rest,
     });
-  /** Nothing is what any server may answer: that it was the control plane is asked for. */
+  /** The answer is nothing, as any server may answer: whether it was the control plane is asked. */
   const remove = async <T = never>(
     route: RouteName,
     params: Readonly<Record<string, string>>,
   ): Promise<T | null> => {
     const answer = await call<T | undefined>(route, params, { idempotent: false });
-    if (answer === undefined) await call('health', {}, { timeoutMs: 5000 });
+    await call('health', {}, { timeoutMs: 5000 }).catch((error: FlatrenderError) => {
+      // It is removed, whatever else happens to the control plane now.
+      if (error.code === 'UNREACHABLE' && !error.retryable) throw error;
+    });
     return answer ?? null;
   };
 
