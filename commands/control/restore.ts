@@ -13,11 +13,13 @@ export default class ControlRestore extends BaseCommand {
 
   async run(): Promise<{ file: string; farm: string; madeAt: string; rows: Record<string, number> }> {
     const { args } = await this.parse(ControlRestore);
-    const [{ controlHome }, { loadControlConfig }, { restoreFarm }] = await Promise.all([
-      import('../../src/config/home.ts'),
-      import('../../src/config/control-config.ts'),
-      import('../../src/control/copy-farm.ts'),
-    ]);
+    const [{ controlHome, homePaths }, { loadControlConfig }, { restoreFarm }, { existsSync }] =
+      await Promise.all([
+        import('../../src/config/home.ts'),
+        import('../../src/config/control-config.ts'),
+        import('../../src/control/copy-farm.ts'),
+        import('node:fs'),
+      ]);
     const directory = controlHome();
     const config = loadControlConfig({ directory });
     const { header, sums } = await restoreFarm({ directory, config, path: args.file, signal: this.signal });
@@ -25,8 +27,14 @@ export default class ControlRestore extends BaseCommand {
     this.print(
       `restored farm "${header.farm}" as of ${header.madeAt}: ${rows.jobs} jobs, ${rows.nodes} nodes, ${rows.templates} templates`,
     );
-    this.print('nodes go on with the secrets they have, if farm.secret is the one of that farm');
-    this.print('next: flatrender control start (or control run --daemon)');
+    const { farmSecret } = homePaths(directory);
+    if (existsSync(farmSecret)) {
+      this.print('nodes go on with the secrets they have, if farm.secret is the one of that farm');
+      this.print('next: flatrender control start (or control run --daemon)');
+    } else {
+      this.print(`next: copy farm.secret of that farm to ${farmSecret}; without it no node is known here`);
+      this.print('then: flatrender control start (or control run --daemon)');
+    }
     return { file: args.file, farm: header.farm, madeAt: header.madeAt, rows };
   }
 }

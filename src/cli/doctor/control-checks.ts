@@ -9,6 +9,7 @@ import { FlatrenderError, toFlatrenderError } from '../../lib/errors.ts';
 import type { HealthAnswer } from '../../protocol/tokens.ts';
 import { formatBytes } from '../output.ts';
 import type { Check, Finding } from './checks.ts';
+import { checkFarmDatabase } from './database-check.ts';
 import { meshChecks } from './mesh-checks.ts';
 import { meshFacts } from './mesh-facts.ts';
 import { isListening, whoHas } from './ports.ts';
@@ -42,7 +43,7 @@ export function controlChecks(options: ControlOptions): readonly Check[] {
     ...meshChecks(meshFacts(config, options.signal), config),
     { name: 'gateway', run: () => checkGateway(config, options) },
     { name: 'exposure', run: async () => checkExposure(config) },
-    ...(config.store.startsWith('sqlite:') ? [] : [{ name: 'database', run: () => checkPostgres(config) }]),
+    { name: 'database', run: () => checkFarmDatabase(config, directory) },
     { name: 'objects', run: () => checkObjects(config, directory) },
   ];
 }
@@ -131,28 +132,6 @@ function checkExposure({ gateway }: ControlConfig): Finding {
       : `plain http on ${host}: whoever shares a network with this machine can listen in`,
     fix: 'flatrender control init --mesh, or gateway.allow: [10.66.0.0/24] (or gateway.tls) in flatrender.yaml',
   };
-}
-
-/** Whether the database is there, and has room for this control plane. */
-async function checkPostgres({ store }: ControlConfig): Promise<Finding> {
-  const { checkDatabase } = await import('../../store/postgres/check-database.ts');
-  try {
-    const { place, serverVersion, answerMs, ...facts } = await checkDatabase(store);
-    const { hasFarm, controlPlanes, connectionsLeft, connectionsNeeded } = facts;
-    const what = hasFarm
-      ? `${controlPlanes} control plane${controlPlanes === 1 ? '' : 's'} on it now`
-      : 'empty: tables are made at the first start';
-    const message = `PostgreSQL ${serverVersion} at ${place} answers in ${answerMs.toFixed(1)} ms; ${what}`;
-    if (connectionsLeft >= connectionsNeeded) return { status: 'ok', message };
-    return {
-      status: 'warning',
-      message: `${message}; only ${connectionsLeft} connections are left there, a control plane takes up to ${connectionsNeeded}`,
-      fix: 'raise max_connections on the server, or ?pool=5 in the address of each control plane',
-    };
-  } catch (error) {
-    const { message, hint } = toFlatrenderError(error);
-    return { status: 'failed', message, fix: hint ?? 'see the log of the database server' };
-  }
 }
 
 /** Whether the bucket can be written and read, and whether others than this machine can use the addresses. */
