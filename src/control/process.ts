@@ -101,7 +101,7 @@ export async function startDaemon(
         },
       );
     }
-    await sleep(POLL_MS, systemClockThatWaits, signal).catch((error: unknown) => {
+    await sleep(POLL_MS, systemClock, signal).catch((error: unknown) => {
       if (isRunning(pid)) process.kill(pid, 'SIGTERM');
       throw error;
     });
@@ -123,7 +123,7 @@ export async function stopControl(pid: number, signal: AbortSignal): Promise<{ f
     const deadline = performance.now() + STOP_MS;
     while (performance.now() < deadline) {
       if (!isRunning(pid)) return { forced };
-      await sleep(POLL_MS, systemClockThatWaits, signal);
+      await sleep(POLL_MS, systemClock, signal);
     }
   }
   throw new FlatrenderError('UNAVAILABLE', `process ${pid} does not end`, {
@@ -183,12 +183,3 @@ function readText(file: string): string {
     return '';
   }
 }
-
-// The system clock's timers do not keep a process alive; here nothing else does.
-const systemClockThatWaits = {
-  ...systemClock,
-  after(ms: number, callback: () => void): () => void {
-    const timer = setTimeout(callback, ms);
-    return () => clearTimeout(timer);
-  },
-};

@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { callJson } from '../../client/http.ts';
 import { type ControlConfig, loadControlConfig, resolveInHome } from '../../config/control-config.ts';
 import { loadFarmSecret } from '../../config/home.ts';
+import { untilAborted } from '../../lib/abort.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { FlatrenderError, toFlatrenderError } from '../../lib/errors.ts';
 import type { HealthAnswer } from '../../protocol/tokens.ts';
@@ -17,6 +18,8 @@ import { isListening, whoHas } from './ports.ts';
 /** Outputs of a day may be this much; below it a busy farm stops within hours. */
 const OBJECTS_WARNING_BYTES = 20e9;
 const OBJECTS_FAILED_BYTES = 1e9;
+// One that takes what it is sent and says nothing would hold up the other checks for minutes.
+const BUCKET_MS = 15_000;
 
 export interface ControlOptions {
   /** The state directory of the control plane. */
@@ -44,7 +47,7 @@ export function controlChecks(options: ControlOptions): readonly Check[] {
     { name: 'gateway', run: () => checkGateway(config, options) },
     { name: 'exposure', run: async () => checkExposure(config) },
     { name: 'database', run: () => checkFarmDatabase(config, directory) },
-    { name: 'objects', run: () => checkObjects(config, directory) },
+    { name: 'objects', run: () => checkObjects(config, options) },
   ];
 }
 
@@ -135,12 +138,16 @@ function checkExposure({ gateway }: ControlConfig): Finding {
 }
 
 /** Whether the bucket can be written and read, and whether others than this machine can use the addresses. */
-async function checkBucket({ objects }: ControlConfig): Promise<Finding> {
+async function checkBucket({ objects }: ControlConfig, signal: AbortSignal): Promise<Finding> {
   const { openS3 } = await import('../../objects/open-s3.ts');
   const store = await openS3(objects, systemClock);
   const where = `bucket "${objects.bucket}" at ${objects.endpoint}`;
   try {
-    await store.check();
+    const late = AbortSignal.timeout(BUCKET_MS);
+    await untilAborted(store.check(), AbortSignal.any([signal, late])).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw late.aborted ? noAnswer(objects.endpoint) : error;
+    });
     if (store.isLocalOnly) {
       return {
         status: 'warning',
@@ -154,6 +161,7 @@ async function checkBucket({ objects }: ControlConfig): Promise<Finding> {
       : '; it does not compare uploads with their digest, the control plane reads them';
     return { status: 'ok', message: `${where} can be written and read${note}` };
   } catch (error) {
+    if (signal.aborted) throw signal.reason;
     const { message, hint } = toFlatrenderError(error);
     return { status: 'failed', message, fix: hint ?? 'see the log of the S3 server' };
   } finally {
@@ -161,9 +169,16 @@ async function checkBucket({ objects }: ControlConfig): Promise<Finding> {
   }
 }
 
-async function checkObjects(config: ControlConfig, directory: string): Promise<Finding> {
+function noAnswer(endpoint: string | null): FlatrenderError {
+  const message = `the S3 server at ${endpoint} does not answer within ${BUCKET_MS / 1000} s`;
+  return new FlatrenderError('UNAVAILABLE', message, {
+    hint: 'is it running, and is objects.endpoint in flatrender.yaml right?',
+  });
+}
+
+async function checkObjects(config: ControlConfig, { directory, signal }: ControlOptions): Promise<Finding> {
   const { objects } = config;
-  if (objects.type === 's3') return await checkBucket(config);
+  if (objects.type === 's3') return await checkBucket(config, signal);
   const path = resolveInHome(directory, objects.path);
   const found = await statfs(path).catch(() => null);
   if (!found) return { status: 'skipped', message: `${path} does not exist yet: made at the first start` };
