@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg';
 import { FlatrenderError } from '../../lib/errors.ts';
 import type { DatabaseAddress } from './address.ts';
 import { connectFailure } from './connect-error.ts';
+import { requireKnownSchema } from './migrate.ts';
 import { Servers } from './servers.ts';
 
 /** A database as a control plane would find it now. */
@@ -23,7 +24,7 @@ export interface DatabaseFacts {
 
 /**
  * Connects as a control plane does, changes nothing. UNAVAILABLE, or CONFIG_INVALID when somebody has to do something, with
- * the next thing to type.
+ * the next thing to type; SCHEMA_NEWER.
  */
 export async function checkDatabase(url: string): Promise<DatabaseFacts> {
   const servers = new Servers(url);
@@ -40,6 +41,7 @@ export async function checkDatabase(url: string): Promise<DatabaseFacts> {
     if (!hasFarm && facts.may_create !== true) {
       throw connectFailure(new MissingRight('permission denied for schema public'), address, place);
     }
+    if (hasFarm) await requireKnownSchema(client, place);
     const { rows: replicas } = hasFarm ? await client.query(REPLICAS) : { rows: [] };
     return {
       place,

@@ -1,8 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ClientBase } from 'pg';
-import { FlatrenderError } from '../../lib/errors.ts';
-import { packageRoot } from '../../lib/paths.ts';
+import { schemaFiles, schemaNewer } from '../schema-files.ts';
 
 /** "flrd": of all advisory locks in the server, ours. */
 export const LOCK_CLASS = 0x666c7264;
@@ -18,19 +15,10 @@ export async function migrate(client: ClientBase, place: string): Promise<void> 
   try {
     await client.query(`create table if not exists flatrender_schema (
       version integer primary key, works_with integer not null, applied_at timestamptz not null default now())`);
-    const { rows } = await client.query(
-      'select max(version) as version, max(works_with) as works_with from flatrender_schema',
-    );
-    const current = Number(rows[0]?.version ?? 0);
-    const files = migrationFiles();
-    if (current > files.length && Number(rows[0]?.works_with) > files.length) {
-      throw new FlatrenderError(
-        'SCHEMA_NEWER',
-        `the database ${place} has schema ${current}; this flatrender knows up to ${files.length}`,
-        { hint: 'update flatrender, or restore the backup from before the update' },
-      );
-    }
-    for (const { sql, version } of files.slice(current)) {
+    const current = await requireKnownSchema(client, place);
+    for (const file of schemaFiles('postgres').slice(current)) {
+      const { version } = file;
+      const sql = file.sql();
       // -- works with: N   in the first line: control planes that know only N schemas may go on.
       const worksWith = Number(/^-- works with: (\d+)$/m.exec(sql)?.[1] ?? version);
       await client.query('begin');
@@ -51,13 +39,13 @@ export async function migrate(client: ClientBase, place: string): Promise<void> 
   }
 }
 
-function migrationFiles(): { version: number; sql: string }[] {
-  const directory = join(packageRoot(), 'src', 'store', 'postgres', 'migrations');
-  return readdirSync(directory)
-    .filter((name) => /^\d{4}_.*\.sql$/.test(name))
-    .sort()
-    .map((name) => ({
-      version: Number.parseInt(name, 10),
-      sql: readFileSync(join(directory, name), 'utf8'),
-    }));
+/** The schema of the database, or SCHEMA_NEWER; what only added something says that it works with older programs. */
+export async function requireKnownSchema(client: ClientBase, place: string): Promise<number> {
+  const { rows } = await client.query(
+    'select max(version) as version, max(works_with) as works_with from flatrender_schema',
+  );
+  const version = Number(rows[0]?.version ?? 0);
+  const known = schemaFiles('postgres').length;
+  if (version > known && Number(rows[0]?.works_with) > known) throw schemaNewer(place, version, known);
+  return version;
 }

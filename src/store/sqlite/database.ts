@@ -1,9 +1,9 @@
 /** Opens the database file: permissions, exclusive lock, settings, migrations. */
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { FlatrenderError } from '../../lib/errors.ts';
-import { packageRoot } from '../../lib/paths.ts';
+import { schemaFiles, schemaNewer } from '../schema-files.ts';
 import { isBusy, toStoreError } from './store-error.ts';
 
 /** "flrd": marks the file as ours, so that no other program's database is migrated by mistake. */
@@ -83,24 +83,13 @@ function readPid(path: string): number | null {
 }
 
 function migrate(db: DatabaseSync, path: string): void {
-  const directory = join(packageRoot(), 'src', 'store', 'sqlite', 'migrations');
-  const files = readdirSync(directory)
-    .filter((name) => /^\d{4}_.*\.sql$/.test(name))
-    .sort();
+  const files = schemaFiles('sqlite');
   const current = pragma(db, 'user_version');
   if (current === 0) claimFile(db, path);
   else if (pragma(db, 'application_id') !== APPLICATION_ID) throw foreign(path);
-  const newest = files.length;
-  if (current > newest) {
-    throw new FlatrenderError(
-      'SCHEMA_NEWER',
-      `the database ${path} has schema ${current}; this flatrender knows up to ${newest}`,
-      { hint: 'update flatrender, or restore the backup from before the update' },
-    );
-  }
-  for (const file of files.slice(current)) {
-    const sql = readFileSync(join(directory, file), 'utf8');
-    db.exec(`begin immediate;\n${sql}\n;pragma user_version = ${Number.parseInt(file, 10)}; commit`);
+  if (current > files.length) throw schemaNewer(path, current, files.length);
+  for (const { version, sql } of files.slice(current)) {
+    db.exec(`begin immediate;\n${sql()}\n;pragma user_version = ${version}; commit`);
   }
 }
 
