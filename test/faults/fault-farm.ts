@@ -1,8 +1,6 @@
 /** A farm of real processes that can be killed, stopped, moved to a full disk or behind a bad line, one by one. */
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,6 +8,7 @@ import { variableOf } from '../../src/config/control-config.ts';
 import type { EngineName } from '../../src/protocol/names.ts';
 import { type RunningCli, runCliJson, startCli } from '../helpers/cli.ts';
 import { mockTemplate } from '../helpers/farm.ts';
+import { freePort } from '../helpers/free-port.ts';
 import type { NodeKey } from '../helpers/load-node.ts';
 import { registration } from '../helpers/registration.ts';
 import { type BackendKinds, type Backends, startBackends } from './backends.ts';
@@ -159,7 +158,10 @@ export async function startFaultFarm(options: FaultFarmOptions): Promise<FaultFa
   const count = options.replicas ?? 1;
   const homes = Array.from({ length: count }, (_, n) => join(root, `control-${n + 1}`));
   const ports: number[] = [];
-  while (ports.length < count) ports.push(await lastingPort(ports));
+  while (ports.length < count) {
+    const port = await freePort();
+    if (!ports.includes(port)) ports.push(port);
+  }
   const first = homes[0] ?? root;
   for (const home of homes) await mkdir(home, { recursive: true });
   const init = await runCliJson<{ token?: string }>(['control', 'init', '--yes'], { home: first, env });
@@ -283,25 +285,5 @@ async function answers(url: string): Promise<boolean> {
     return answer.ok;
   } catch {
     return false;
-  }
-}
-
-/**
- * A free port below those that the system gives to connections: one from there could be somebody's while a killed program
- * is down.
- */
-async function lastingPort(taken: readonly number[]): Promise<number> {
-  for (;;) {
-    const port = 15_000 + Math.floor(Math.random() * 15_000);
-    if (taken.includes(port)) continue;
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!isFree) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
   }
 }
