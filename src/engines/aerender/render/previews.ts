@@ -5,6 +5,7 @@ import type { RenderContext } from '../../engine.ts';
 export class Previews {
   readonly #context: Pick<RenderContext, 'onPreview' | 'signal'>;
   readonly #previewMs: number;
+  #hasShown = false;
   readonly #clock: Clock;
   #lastAt = Number.NEGATIVE_INFINITY;
   #making: Promise<void> | undefined;
@@ -19,10 +20,22 @@ export class Previews {
   offer(make: (signal: AbortSignal) => Promise<Uint8Array | null>): void {
     const now = this.#clock.now();
     if (this.#making || this.#context.signal.aborted || now - this.#lastAt < this.#previewMs) return;
-    this.#lastAt = now;
+    this.#make(make);
+  }
+
+  /** What is finished, for whoever has seen nothing yet: the render was short, or could not be read while it grew. */
+  async offerLast(make: (signal: AbortSignal) => Promise<Uint8Array | null>): Promise<void> {
+    await this.#making;
+    if (!this.#hasShown && !this.#context.signal.aborted) this.#make(make);
+  }
+
+  #make(make: (signal: AbortSignal) => Promise<Uint8Array | null>): void {
+    this.#lastAt = this.#clock.now();
     this.#making = make(this.#context.signal)
       .then((jpeg) => {
-        if (jpeg && jpeg.length > 0) this.#context.onPreview(jpeg);
+        if (!jpeg || jpeg.length === 0) return;
+        this.#hasShown = true;
+        this.#context.onPreview(jpeg);
       })
       .catch(() => {})
       .finally(() => {

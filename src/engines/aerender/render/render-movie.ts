@@ -55,6 +55,7 @@ export async function renderMovie(stage: RenderStage, outputModule: string): Pro
     if (found === undefined || info === null || frames < range.count || !run.isDone)
       throw run.failure(frames, range.count);
     if (info.damage.length > 0) throw damaged(info);
+    await previews.offerLast((until) => movieFrameToJpeg(found, { ...stage.pictures, signal: until }));
     progress.finish();
     stage.onProgress();
     return { path: found, info };
