@@ -1,5 +1,6 @@
 /** Files in large chunks: as fast as a disk and a socket can be, with little memory. */
 import { type FileHandle, open } from 'node:fs/promises';
+import { Writable } from 'node:stream';
 
 /** What is read, sent and written in one go. */
 export const CHUNK_BYTES = 1024 * 1024;
@@ -46,40 +47,41 @@ export async function* readRange(
   }
 }
 
-/** Appends to a file in large batches, one of which is written while the next one is gathered. */
-export class BatchWriter {
+/**
+ * Appends what is piped into it to a file: while one batch is written, `onBytes` has it for its digest, and the next one
+ * gathers. Ended after its source broke, it has everything that came in the file.
+ */
+export class FileAppender extends Writable {
   readonly #file: AppendTo;
-  #gathered: Buffer[] = [];
-  #bytes = 0;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #onBytes: (chunk: Buffer) => void;
 
-  constructor(file: AppendTo) {
+  /** What `onBytes` throws is the error of the stream; the batch is in the file all the same. */
+  constructor(file: AppendTo, onBytes: (chunk: Buffer) => void) {
+    super({ highWaterMark: CHUNK_BYTES, decodeStrings: false });
     this.#file = file;
+    this.#onBytes = onBytes;
   }
 
-  /** null: there is room for more. */
-  add(chunk: Buffer): Promise<void> | null {
-    this.#gathered.push(chunk);
-    this.#bytes += chunk.length;
-    return this.#bytes < CHUNK_BYTES ? null : this.#next();
+  override _write(chunk: Buffer, _: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#append([chunk], done);
   }
 
-  /** Resolves when everything is in the file. */
-  async flush(): Promise<void> {
-    await this.#next();
-    await this.#writing;
+  override _writev(chunks: { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#append(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
   }
 
-  /** Resolves when the batch before is written, and this one on its way. */
-  async #next(): Promise<void> {
-    const batch = this.#gathered;
-    this.#gathered = [];
-    this.#bytes = 0;
-    await this.#writing;
-    if (batch.length === 0) return;
-    this.#writing = writeAll(this.#file, batch);
-    // Thrown by whoever waits for it next.
-    this.#writing.catch(() => undefined);
+  #append(batch: readonly Buffer[], done: (error?: Error | null) => void): void {
+    const writing = writeAll(this.#file, batch);
+    let failure: Error | null = null;
+    try {
+      for (const chunk of batch) this.#onBytes(chunk);
+    } catch (error) {
+      failure = error as Error;
+    }
+    writing.then(() => done(failure), done);
   }
 }
 

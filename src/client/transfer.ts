@@ -2,12 +2,13 @@
 import { createHash, type Hash } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { Agent, type Dispatcher, request } from 'undici';
 import type { Clock } from '../lib/clock.ts';
 import { FlatrenderError } from '../lib/errors.ts';
 import { isRetryable, retry } from '../lib/retry.ts';
 import { connectionError } from './connection-error.ts';
-import { BatchWriter, CHUNK_BYTES, readRange } from './file-chunks.ts';
+import { CHUNK_BYTES, FileAppender, readRange } from './file-chunks.ts';
 import { plainUrl, refusal } from './refusal.ts';
 
 export interface TransferOptions {
@@ -168,28 +169,23 @@ async function fetchRest(options: Download, part: Part, dispatcher: Dispatcher, 
     }
     await restart(part);
   }
-  const writer = new BatchWriter(part.file);
+  const appender = new FileAppender(part.file, (chunk) => {
+    if (part.size + chunk.length > sizeBytes) {
+      throw new FlatrenderError(
+        'OBJECT_CORRUPT',
+        `${plainUrl(url)} is longer than the ${sizeBytes} bytes promised`,
+      );
+    }
+    part.hash.update(chunk);
+    part.size += chunk.length;
+    options.onProgress?.(part.size, sizeBytes);
+  });
   await connect(`the download of ${plainUrl(url)} was cut`, signal, async () => {
     try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        if (part.size + chunk.length > sizeBytes) {
-          body.destroy();
-          await writer.flush();
-          await restart(part);
-          throw new FlatrenderError(
-            'OBJECT_CORRUPT',
-            `${plainUrl(url)} is longer than the ${sizeBytes} bytes promised`,
-          );
-        }
-        part.hash.update(chunk);
-        part.size += chunk.length;
-        const full = writer.add(chunk);
-        if (full !== null) await full;
-        options.onProgress?.(part.size, sizeBytes);
-      }
-    } finally {
-      // Also what came before a cut: the next try goes on behind it.
-      await writer.flush();
+      await append(body, appender);
+    } catch (error) {
+      if (error instanceof FlatrenderError && error.code === 'OBJECT_CORRUPT') await restart(part);
+      throw error;
     }
   });
   if (part.size < sizeBytes) {
@@ -198,6 +194,22 @@ async function fetchRest(options: Download, part: Part, dispatcher: Dispatcher, 
       `the download of ${plainUrl(url)} ended after ${part.size} of ${sizeBytes} bytes`,
     );
   }
+}
+
+/** Everything that came is in the file when this ends, also when it was cut: the next try goes on behind it. */
+async function append(body: Readable, appender: FileAppender): Promise<void> {
+  const read = finished(body).catch((error: unknown) => {
+    appender.end();
+    throw error;
+  });
+  const written = finished(appender).catch((error: unknown) => {
+    body.destroy();
+    throw error;
+  });
+  body.pipe(appender);
+  const [reading, writing] = await Promise.allSettled([read, written]);
+  if (writing.status === 'rejected') throw writing.reason;
+  if (reading.status === 'rejected') throw reading.reason;
 }
 
 async function upload(options: Upload, dispatcher: Dispatcher, clock: Clock): Promise<void> {

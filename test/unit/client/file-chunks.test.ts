@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
 import { after, before, test } from 'node:test';
-import { BatchWriter, CHUNK_BYTES, readRange } from '../../../src/client/file-chunks.ts';
+import { CHUNK_BYTES, FileAppender, readRange } from '../../../src/client/file-chunks.ts';
+
+type AppendTo = ConstructorParameters<typeof FileAppender>[0];
 
 const SIZE = 3 * CHUNK_BYTES + 12_345;
 const bytes = randomBytes(SIZE);
@@ -60,17 +64,20 @@ test('a reader that is given up closes the file', async () => {
   assert.equal((await reading.next()).done, true);
 });
 
-test('what is added is in the file once it is flushed, whatever the sizes', async () => {
+test('what is written is in the file once it is finished, whatever the sizes, and was seen in order', async () => {
   const copy = join(directory, 'copy.bin');
   const file = await open(copy, 'a');
-  const writer = new BatchWriter(file);
+  const hash = createHash('sha256');
+  const appender = new FileAppender(file, (chunk) => hash.update(chunk));
   for (let at = 0, n = 0; at < SIZE; n += 1) {
     const size = [1, 65_536, 70_001, CHUNK_BYTES + 7][n % 4] ?? 1;
-    await writer.add(bytes.subarray(at, at + size));
+    if (!appender.write(bytes.subarray(at, at + size))) await once(appender, 'drain');
     at += size;
   }
-  await writer.flush();
+  appender.end();
+  await finished(appender);
   assert.ok((await readFile(copy)).equals(bytes));
+  assert.equal(hash.digest('hex'), createHash('sha256').update(bytes).digest('hex'));
   await file.close();
 });
 
@@ -90,31 +97,32 @@ test('a short write is completed, in order', async () => {
       return { bytesWritten: take(buffer.subarray(at), 500_000), buffer };
     },
   };
-  const writer = new BatchWriter(file as unknown as ConstructorParameters<typeof BatchWriter>[0]);
+  const appender = new FileAppender(file as unknown as AppendTo, () => undefined);
   for (const [from, to] of [
     [0, 1000],
     [1000, 900_000],
     [900_000, 2_000_000],
     [2_000_000, SIZE],
   ] as const)
-    await writer.add(bytes.subarray(from, to));
-  await writer.flush();
+    appender.write(bytes.subarray(from, to));
+  appender.end();
+  await finished(appender);
   assert.ok(Buffer.concat(written).equals(bytes));
 });
 
-test('a disk that is full is told by the next batch or the flush, and not as an unhandled rejection', async () => {
-  const file = {
+test('a disk that is full, and what the reader has against a chunk, are errors of the stream', async () => {
+  const full = {
     writev: async () => {
       throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
     },
   };
-  const writer = new BatchWriter(file as unknown as ConstructorParameters<typeof BatchWriter>[0]);
-  await writer.add(bytes.subarray(0, CHUNK_BYTES));
-  await assert.rejects(
-    async () => {
-      await writer.add(bytes.subarray(CHUNK_BYTES, 2 * CHUNK_BYTES));
-    },
-    { code: 'ENOSPC' },
-  );
-  await assert.rejects(writer.flush(), { code: 'ENOSPC' });
+  const appender = new FileAppender(full as unknown as AppendTo, () => undefined);
+  appender.write(bytes.subarray(0, 1000));
+  await assert.rejects(finished(appender), { code: 'ENOSPC' });
+  const file = { writev: async (batch: readonly Uint8Array[]) => ({ bytesWritten: batch[0]?.length ?? 0 }) };
+  const critical = new FileAppender(file as unknown as AppendTo, () => {
+    throw new Error('too long');
+  });
+  critical.write(bytes.subarray(0, 1000));
+  await assert.rejects(finished(critical), /too long/);
 });
